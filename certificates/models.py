@@ -1,0 +1,37 @@
+"""The inventory of certificates."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from ffsweb.accounts.models import Project
+
+
+class Certificate(models.Model):
+    """One certificate with its chain and its sealed private key; never changed after it was made."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="certificates")
+    label = models.CharField(max_length=80)
+    fingerprint = models.CharField(max_length=64, help_text="SHA-256 of the DER form, 64 hex digits.")
+    subject = models.CharField(max_length=255, blank=True)
+    issuer = models.CharField(max_length=255, blank=True)
+    names = models.JSONField(default=list, help_text="DNS names and IP addresses it is for.")
+    not_before = models.DateTimeField()
+    not_after = models.DateTimeField()
+    key_type = models.CharField(max_length=40)
+    chain_pem = models.TextField(help_text="The certificate, then its issuers, as PEM.")
+    sealed_key = models.BinaryField(help_text="The private key (PKCS#8 PEM), sealed for the worker.")
+    sealed_passphrase = models.BinaryField(
+        help_text="What opens server.key.enc on a node; sealed for the worker."
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    created_by = models.CharField(max_length=150, blank=True)
+
+    class Meta:
+        ordering = ["-not_after"]
+        constraints = [
+            models.UniqueConstraint(fields=["project", "fingerprint"], name="one_certificate_per_fingerprint")
+        ]
+
+    def __str__(self) -> str:
+        return self.label

@@ -1,0 +1,20 @@
+"""What the dashboard knows of the fleet."""
+
+from deployments.models.content import FilesVersion, Image, Release
+from deployments.models.node import HostKey, Node
+from deployments.models.plan import Plan
+from deployments.models.reading import Reading
+from deployments.models.service import Service
+from deployments.models.setting import Setting
+
+__all__ = [
+    "FilesVersion",
+    "HostKey",
+    "Image",
+    "Node",
+    "Plan",
+    "Reading",
+    "Release",
+    "Service",
+    "Setting",
+]

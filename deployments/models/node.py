@@ -1,0 +1,72 @@
+"""One machine, and the host keys by which it is known."""
+
+from __future__ import annotations
+
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
+from django.db import models
+
+from ffsweb.accounts.models import Project, User
+
+host_name = RegexValidator(
+    r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", "Use up to 63 lower-case letters, digits and hyphens."
+)
+
+
+class NodeQuerySet(models.QuerySet["Node"]):
+    """Sets of nodes."""
+
+    def visible_to(self, user: User) -> NodeQuerySet:
+        """The nodes of the projects that ``user`` may see."""
+        return self.filter(project__in=Project.objects.visible_to(user))
+
+
+class Node(models.Model):
+    """A machine that runs services: its address, its dashboard key and the facts last read from it."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="nodes")
+    name = models.CharField(max_length=63, validators=[host_name], help_text="Its host name.")
+    address = models.CharField(
+        max_length=255, help_text="The IP address or DNS name the dashboard connects to."
+    )
+    ssh_port = models.PositiveIntegerField(
+        default=22, validators=[MinValueValidator(1), MaxValueValidator(65535)]
+    )
+    tags = models.JSONField(default=list, blank=True)
+    operator_keys = models.TextField(
+        blank=True, help_text="SSH public keys for the user core, one a line (break-glass access)."
+    )
+    public_key = models.TextField(help_text="The dashboard's own SSH public key for this node.")
+    sealed_private_key = models.BinaryField(help_text="Its private half, sealed for the worker.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = NodeQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["project", "name"], name="one_node_per_name")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def resource(self) -> str:
+        """The name under which an operation holds the node as a whole."""
+        return f"node:{self.pk}"
+
+
+class HostKey(models.Model):
+    """A public host key of a node: handed out in a machine file (bootstrap) or read from the node (pinned)."""
+
+    class Kind(models.TextChoices):
+        BOOTSTRAP = "bootstrap", "From a machine file; counts until the first contact"
+        PINNED = "pinned", "Pinned"
+        RETIRED = "retired", "Retired"
+
+    node = models.ForeignKey(Node, on_delete=models.CASCADE, related_name="host_keys")
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    public_key = models.TextField(help_text="OpenSSH form: type and base64, without a comment.")
+    fingerprint = models.CharField(max_length=60, help_text="SHA256:… as ssh-keygen -l prints it.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-created_at"]

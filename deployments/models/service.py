@@ -1,0 +1,76 @@
+"""A project installed on a node under an instance name."""
+
+from __future__ import annotations
+
+from django.core.validators import RegexValidator
+from django.db import models
+
+from ffsweb.accounts.models import Project, User
+
+from .node import Node
+
+service_name = RegexValidator(
+    r"^[a-z][a-z0-9-]{0,30}$", "Use up to 31 lower-case letters, digits and hyphens, beginning with a letter."
+)
+
+
+class Supervision(models.TextChoices):
+    """Who says that the service is healthy (design: supervision modes)."""
+
+    SUPERVISOR = "supervisor", "Supervisor: mounted into the container"
+    OWN = "own", "Own: the image notifies by itself"
+    HEALTH = "health", "Health: podman's health check"
+    NONE = "none", "None: settle window only"
+
+
+class ServiceQuerySet(models.QuerySet["Service"]):
+    """Sets of services."""
+
+    def visible_to(self, user: User) -> ServiceQuerySet:
+        """The services of the projects that ``user`` may see."""
+        return self.filter(project__in=Project.objects.visible_to(user))
+
+
+class Service(models.Model):
+    """What is to run on a node, and what was last measured to run there."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="services")
+    node = models.ForeignKey(Node, on_delete=models.CASCADE, related_name="services")
+    name = models.CharField(
+        max_length=31, validators=[service_name], help_text="The instance name, such as www."
+    )
+    ports = models.JSONField(
+        default=list, help_text='Published ports: [{"host": 443, "container": 8443, "protocol": "tcp"}].'
+    )
+    supervision = models.CharField(max_length=12, choices=Supervision.choices, default=Supervision.SUPERVISOR)
+    start_timeout = models.PositiveIntegerField(default=120, help_text="Seconds until READY.")
+    settle = models.PositiveIntegerField(default=20, help_text="Seconds that a new release has to stay well.")
+    certificate = models.ForeignKey(
+        "certificates.Certificate", null=True, blank=True, on_delete=models.SET_NULL, related_name="services"
+    )
+    desired_release = models.ForeignKey(
+        "deployments.Release", null=True, blank=True, on_delete=models.SET_NULL, related_name="desired_by"
+    )
+    live_release = models.ForeignKey(
+        "deployments.Release",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="live_on",
+        help_text="What the last reading proved to run.",
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = ServiceQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["node__name", "name"]
+        constraints = [models.UniqueConstraint(fields=["node", "name"], name="one_service_per_node_and_name")]
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.node.name}"
+
+    @property
+    def resource(self) -> str:
+        """The name under which an operation holds this service."""
+        return f"service:{self.pk}"

@@ -1,0 +1,8 @@
+from django.apps import AppConfig
+
+
+class AccountsConfig(AppConfig):
+    """Users, projects and who may do what in them."""
+
+    name = "ffsweb.accounts"
+    label = "accounts"
