@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from django.db import models
 
 from ffsweb.accounts.models import Project
+
+
+def sealing_context(project_pk: int, fingerprint: str) -> str:
+    """What a certificate's sealed secrets are bound to, so that they open in no other row."""
+    return f"certificate:{project_pk}:{fingerprint}"
 
 
 class Certificate(models.Model):
@@ -21,9 +28,7 @@ class Certificate(models.Model):
     key_type = models.CharField(max_length=40)
     chain_pem = models.TextField(help_text="The certificate, then its issuers, as PEM.")
     sealed_key = models.BinaryField(help_text="The private key (PKCS#8 PEM), sealed for the worker.")
-    sealed_passphrase = models.BinaryField(
-        help_text="What opens server.key.enc on a node; sealed for the worker."
-    )
+    sealed_passphrase = models.BinaryField(help_text="What opens server.key.enc on a node; sealed for the worker.")
     created_at = models.DateTimeField(auto_now_add=True)
     created_by = models.CharField(max_length=150, blank=True)
 
@@ -35,3 +40,17 @@ class Certificate(models.Model):
 
     def __str__(self) -> str:
         return self.label
+
+    @property
+    def key_context(self) -> str:
+        """The context under which ``sealed_key`` opens."""
+        return f"{sealing_context(self.project_id, self.fingerprint)}:key"
+
+    @property
+    def passphrase_context(self) -> str:
+        """The context under which ``sealed_passphrase`` opens."""
+        return f"{sealing_context(self.project_id, self.fingerprint)}:passphrase"
+
+    def days_left(self, now: datetime) -> int:
+        """Whole days until it expires, rounded down; negative once it has."""
+        return (self.not_after - now) // timedelta(days=1)

@@ -17,9 +17,7 @@ class Image(models.Model):
     architecture = models.CharField(max_length=40)
     layers = models.JSONField(help_text='[{"diff_id": "sha256:…", "size": bytes}], lowest first.')
     size = models.BigIntegerField(help_text="Bytes of all layers, uncompressed.")
-    config = models.JSONField(
-        default=dict, help_text="Entrypoint, Cmd, Env, User, Healthcheck, Labels of the image."
-    )
+    config = models.JSONField(default=dict, help_text="Entrypoint, Cmd, Env, User, Healthcheck, Labels of the image.")
     created_at = models.DateTimeField(auto_now_add=True)
     created_by = models.CharField(max_length=150, blank=True)
 
@@ -37,18 +35,14 @@ class FilesVersion(models.Model):
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="files_versions")
     number = models.PositiveIntegerField()
     digest = models.CharField(max_length=71, help_text="Of the canonical manifest.")
-    manifest = models.JSONField(
-        help_text='[{"path": …, "mode": 420, "size": bytes, "sha256": hex}], by path.'
-    )
+    manifest = models.JSONField(help_text='[{"path": …, "mode": 420, "size": bytes, "sha256": hex}], by path.')
     size = models.BigIntegerField(help_text="Bytes of all files.")
     created_at = models.DateTimeField(auto_now_add=True)
     created_by = models.CharField(max_length=150, blank=True)
 
     class Meta:
         ordering = ["-number"]
-        constraints = [
-            models.UniqueConstraint(fields=["project", "number"], name="one_files_version_per_number")
-        ]
+        constraints = [models.UniqueConstraint(fields=["project", "number"], name="one_files_version_per_number")]
 
     def __str__(self) -> str:
         return f"files {self.number}"
@@ -60,9 +54,7 @@ class Release(models.Model):
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="releases")
     number = models.PositiveIntegerField()
     image = models.ForeignKey(Image, on_delete=models.PROTECT, related_name="releases")
-    files = models.ForeignKey(
-        FilesVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="releases"
-    )
+    files = models.ForeignKey(FilesVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="releases")
     plain_settings = models.JSONField(default=dict, help_text="Name to value.")
     sealed_settings = models.JSONField(
         default=dict, help_text="Name to base64 of the sealed value, sealed for the worker."

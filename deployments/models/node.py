@@ -25,12 +25,8 @@ class Node(models.Model):
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="nodes")
     name = models.CharField(max_length=63, validators=[host_name], help_text="Its host name.")
-    address = models.CharField(
-        max_length=255, help_text="The IP address or DNS name the dashboard connects to."
-    )
-    ssh_port = models.PositiveIntegerField(
-        default=22, validators=[MinValueValidator(1), MaxValueValidator(65535)]
-    )
+    address = models.CharField(max_length=255, help_text="The IP address or DNS name the dashboard connects to.")
+    ssh_port = models.PositiveIntegerField(default=22, validators=[MinValueValidator(1), MaxValueValidator(65535)])
     tags = models.JSONField(default=list, blank=True)
     operator_keys = models.TextField(
         blank=True, help_text="SSH public keys for the user core, one a line (break-glass access)."

@@ -12,9 +12,7 @@ class Reading(models.Model):
 
     node = models.ForeignKey(Node, on_delete=models.CASCADE, related_name="readings")
     taken_at = models.DateTimeField()
-    facts = models.JSONField(
-        default=dict, help_text="The answer of `ffs-node facts`; empty if there was none."
-    )
+    facts = models.JSONField(default=dict, help_text="The answer of `ffs-node facts`; empty if there was none.")
     error = models.TextField(blank=True, help_text="Why the node could not be read, in plain English.")
 
     class Meta:

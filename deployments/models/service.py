@@ -36,9 +36,7 @@ class Service(models.Model):
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="services")
     node = models.ForeignKey(Node, on_delete=models.CASCADE, related_name="services")
-    name = models.CharField(
-        max_length=31, validators=[service_name], help_text="The instance name, such as www."
-    )
+    name = models.CharField(max_length=31, validators=[service_name], help_text="The instance name, such as www.")
     ports = models.JSONField(
         default=list, help_text='Published ports: [{"host": 443, "container": 8443, "protocol": "tcp"}].'
     )

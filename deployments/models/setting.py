@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+
 from django.core.validators import RegexValidator
 from django.db import models
 
@@ -10,6 +12,11 @@ from ffsweb.accounts.models import Project
 setting_name = RegexValidator(
     r"^[A-Za-z_][A-Za-z0-9_]{0,127}$", "A setting's name has letters, digits and underscores only."
 )
+
+
+def setting_context(project_pk: int, name: str) -> str:
+    """What a sealed value is bound to, so that it opens under no other name and in no other project."""
+    return f"setting:{project_pk}:{name}"
 
 
 class Setting(models.Model):
@@ -29,3 +36,7 @@ class Setting(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def sealed_base64(self) -> str:
+        """The sealed value as text, as a release keeps it."""
+        return b64encode(bytes(self.sealed or b"")).decode()

@@ -1,0 +1,66 @@
+"""The forms by which images, files, settings and releases come in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+
+from deployments.models import FilesVersion, Image
+from deployments.models.setting import setting_name
+
+
+class ArchiveForm(forms.Form):
+    """An image archive or an archive of project files."""
+
+    archive = forms.FileField(allow_empty_file=True)
+
+
+class ReleaseForm(forms.Form):
+    """What a release is made of."""
+
+    image = forms.ModelChoiceField(queryset=Image.objects.none(), empty_label=None)
+    files = forms.ModelChoiceField(
+        queryset=FilesVersion.objects.none(), required=False, empty_label="No project files"
+    )
+    note = forms.CharField(required=False, max_length=255, help_text="What is new, for whoever reads the history.")
+
+    def __init__(self, *args: Any, project: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, rows in (("image", project.images.all()), ("files", project.files_versions.all())):
+            field = self.fields[name]
+            assert isinstance(field, forms.ModelChoiceField)  # noqa: S101 - narrows the type for the checker
+            field.queryset = rows
+
+
+class EnvForm(forms.Form):
+    """A ``.env`` as a file or as text."""
+
+    file = forms.FileField(required=False, label="A .env file")
+    text = forms.CharField(
+        required=False,
+        max_length=256 * 1024,
+        label="Or its text",
+        widget=forms.Textarea(attrs={"rows": 8, "spellcheck": "false", "autocomplete": "off"}),
+    )
+    plain = forms.CharField(
+        required=False,
+        max_length=4000,
+        label="Plain settings",
+        help_text="Names whose values are not secret, separated by spaces. Everything else is sealed.",
+    )
+
+
+class SettingForm(forms.Form):
+    """One setting."""
+
+    name = forms.CharField(max_length=128, validators=[setting_name])
+    value = forms.CharField(
+        required=False,
+        strip=False,
+        max_length=64 * 1024,
+        widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false", "autocomplete": "off"}),
+    )
+    plain = forms.BooleanField(
+        required=False, help_text="Not secret: the value is shown on pages and written into the unit."
+    )

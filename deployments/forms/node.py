@@ -1,0 +1,78 @@
+"""The form of a node."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+
+from deployments.models import Node
+from ffsweb.remote.keys import BadPublicKey, parse_public_key
+
+_DNS = re.compile(r"(?=.{1,253}\Z)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
+_TAG = re.compile(r"[a-z0-9][a-z0-9_.-]{0,31}\Z")
+MAX_TAGS = 20
+MAX_KEYS = 50
+
+
+class NodeForm(forms.ModelForm[Node]):
+    """A node's name, address, tags and the access keys of its operators."""
+
+    tags = forms.CharField(
+        required=False, max_length=400, help_text="Words that group nodes, separated by spaces or commas."
+    )
+
+    class Meta:
+        model = Node
+        fields = ["name", "address", "ssh_port", "tags", "operator_keys"]
+        widgets = {"operator_keys": forms.Textarea(attrs={"rows": 4, "spellcheck": "false"})}
+        labels = {"ssh_port": "SSH port", "operator_keys": "Access keys of operators"}
+        help_texts = {
+            "name": "Its host name: lower-case letters, digits and hyphens.",
+            "address": "The IP address or DNS name at which the dashboard reaches it.",
+            "operator_keys": "SSH public keys for the user core, one a line. They are your way in if the dashboard "
+            "is gone; without one nobody but the dashboard can log in.",
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk:
+            self.initial["tags"] = " ".join(self.instance.tags)
+
+    def clean_address(self) -> str:
+        """An IP address or a DNS name."""
+        address = self.cleaned_data["address"].strip().lower()
+        try:
+            return str(ipaddress.ip_address(address))
+        except ValueError:
+            if not _DNS.match(address) or address.replace(".", "").isdigit():
+                raise ValidationError(
+                    "This is neither an IP address nor a DNS name, such as 192.0.2.7 or node-a.example.org."
+                ) from None
+        return address
+
+    def clean_tags(self) -> list[str]:
+        """Unique tags in the order in which they were typed."""
+        tags = list(dict.fromkeys(re.split(r"[\s,]+", self.cleaned_data["tags"].strip().lower())))
+        tags = [tag for tag in tags if tag]
+        bad = [tag for tag in tags if not _TAG.match(tag)]
+        if bad:
+            raise ValidationError(f"{bad[0]!r} is not a tag: use letters, digits, dots, hyphens and underscores.")
+        if len(tags) > MAX_TAGS:
+            raise ValidationError(f"At most {MAX_TAGS} tags.")
+        return tags
+
+    def clean_operator_keys(self) -> str:
+        """Valid public keys, one a line, comments kept."""
+        lines = [line.strip() for line in self.cleaned_data["operator_keys"].splitlines() if line.strip()]
+        if len(lines) > MAX_KEYS:
+            raise ValidationError(f"At most {MAX_KEYS} keys.")
+        for number, line in enumerate(lines, start=1):
+            try:
+                parse_public_key(line)
+            except BadPublicKey as error:
+                raise ValidationError(f"Line {number}: {error}") from error
+        return "\n".join(lines)

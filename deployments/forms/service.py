@@ -1,0 +1,100 @@
+"""The form of a service."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+
+from certificates.models import Certificate
+from deployments.models import Service
+
+_PORT = re.compile(r"(\d{1,5}):(\d{1,5})(?:/(tcp|udp))?\Z")
+_HIGHEST_PORT = 65535
+MAX_PORTS = 20
+
+
+class ServiceForm(forms.ModelForm[Service]):
+    """A service's name, ports, certificate and supervision."""
+
+    ports = forms.CharField(
+        required=False,
+        max_length=400,
+        help_text="Published ports as host:container, separated by spaces or commas, such as 443:8443.",
+    )
+
+    class Meta:
+        model = Service
+        fields = ["name", "ports", "certificate", "supervision", "start_timeout", "settle"]
+        labels = {"start_timeout": "Start timeout", "settle": "Settle window"}
+        help_texts = {
+            "name": "Its instance name on the node, such as www.",
+            "certificate": "What the container finds under /ffs/certs.",
+            "start_timeout": "Seconds until the new release must be ready.",
+            "settle": "Seconds that a new release has to stay well before it counts as live.",
+        }
+
+    def __init__(self, *args: Any, node: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.node = node
+        certificate = self.fields["certificate"]
+        assert isinstance(certificate, forms.ModelChoiceField)  # noqa: S101 - narrows the type for the checker
+        certificate.queryset = Certificate.objects.filter(project=node.project)
+        certificate.empty_label = "None"
+        for name, low, high in (("start_timeout", 5, 3600), ("settle", 0, 3600)):
+            self.fields[name].widget.attrs.update(min=low, max=high)
+        if self.instance.pk:
+            self.initial["ports"] = " ".join(_text(port) for port in self.instance.ports)
+
+    def clean_name(self) -> str:
+        """A name that is free on the node."""
+        name: str = self.cleaned_data["name"]
+        if self.instance.pk and name != self.instance.name:
+            raise ValidationError("The name of a service is part of its paths on the node and cannot be changed.")
+        if Service.objects.filter(node=self.node, name=name).exclude(pk=self.instance.pk).exists():
+            raise ValidationError(f"{self.node} has a service of this name.")
+        return name
+
+    def clean_ports(self) -> list[dict[str, object]]:
+        """The ports as the model keeps them; each host port once, and free on the node."""
+        words = [word for word in re.split(r"[\s,]+", self.cleaned_data["ports"].strip()) if word]
+        if len(words) > MAX_PORTS:
+            raise ValidationError(f"At most {MAX_PORTS} ports.")
+        ports = [_parse(word) for word in words]
+        wanted = [(port["host"], port["protocol"]) for port in ports]
+        for pair in wanted:
+            if wanted.count(pair) > 1:
+                raise ValidationError(f"Host port {pair[0]} is given twice.")
+        for other in Service.objects.filter(node=self.node).exclude(pk=self.instance.pk):
+            for port in other.ports:
+                if (port["host"], port["protocol"]) in wanted:
+                    raise ValidationError(f"Host port {port['host']} is taken by {other}.")
+        return ports
+
+    def clean_start_timeout(self) -> int:
+        """Between 5 seconds and an hour."""
+        return _between(self.cleaned_data["start_timeout"], 5, 3600)
+
+    def clean_settle(self) -> int:
+        """At most an hour."""
+        return _between(self.cleaned_data["settle"], 0, 3600)
+
+
+def _between(value: int, low: int, high: int) -> int:
+    if not low <= value <= high:
+        raise ValidationError(f"Between {low} and {high} seconds.")
+    return value
+
+
+def _parse(word: str) -> dict[str, object]:
+    match = _PORT.match(word)
+    if not match or not all(1 <= int(match[part]) <= _HIGHEST_PORT for part in (1, 2)):
+        raise ValidationError(f"{word!r} is not host:container with ports from 1 to 65535, such as 443:8443.")
+    return {"host": int(match[1]), "container": int(match[2]), "protocol": match[3] or "tcp"}
+
+
+def _text(port: dict[str, Any]) -> str:
+    suffix = "" if port["protocol"] == "tcp" else f"/{port['protocol']}"
+    return f"{port['host']}:{port['container']}{suffix}"

@@ -1,0 +1,54 @@
+"""Releases are made of an image, files and the settings of the moment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.db import transaction
+from django.db.models import Max
+
+from deployments.models import FilesVersion, Image, Release
+from deployments.services.settings import snapshot
+from ffsweb.accounts.models import Project
+from ffsweb.audit.services import record
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+    from ffsweb.accounts.models import User
+
+
+def make_release(
+    *,
+    project: Project,
+    actor: User,
+    image: Image,
+    files: FilesVersion | None,
+    note: str = "",
+    request: HttpRequest | None = None,
+) -> Release:
+    """Number a new release; it holds a copy of the settings, so later changes of them do not alter it."""
+    with transaction.atomic():
+        # The project row is the lock under which numbers are given out (SQLite: IMMEDIATE does the same).
+        Project.objects.select_for_update().get(pk=project.pk)
+        last = Release.objects.filter(project=project).aggregate(last=Max("number"))["last"] or 0
+        plain, sealed = snapshot(project.settings.all())
+        release = Release.objects.create(
+            project=project,
+            number=last + 1,
+            image=image,
+            files=files,
+            plain_settings=plain,
+            sealed_settings=sealed,
+            note=note,
+            created_by=actor.get_username(),
+        )
+        record(
+            actor=actor,
+            action="release.make",
+            project=project,
+            target=str(release),
+            detail={"image": image.image_id, "files": files.number if files else None},
+            request=request,
+        )
+    return release
