@@ -1,23 +1,44 @@
-"""Every setting of ffsweb, in one file; nothing else reads the environment.
+"""Every setting of Django, in one file. What an installation may choose comes from ``ffsweb.env``.
 
-Values come from ``FFSWEB_*`` variables (or ``FFSWEB_*_FILE`` for a file that holds the value), see
-``docs/settings.md``.
+``docs/settings.md`` lists the variables. Importing this file makes no file and no directory: ``ffs`` does that
+before it starts anything.
 """
 
 from __future__ import annotations
 
+import os
+import secrets
 from pathlib import Path
 
 import environ
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+
+from ffsweb import env as environment
+from ffsweb import logs
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.FileAwareEnv()
+try:
+    ENVIRONMENT = environment.read(os.environ, base=BASE_DIR, uid=os.getuid(), pid=os.getpid())
+except environment.EnvironmentProblem as problem:
+    raise ImproperlyConfigured(str(problem)) from problem
 
-DATA = Path(env.str("FFSWEB_DATA", default=str(BASE_DIR / "var" / "data")))
-KEYS = Path(env.str("FFSWEB_KEYS", default=str(BASE_DIR / "var" / "keys")))
-DEBUG = env.bool("FFSWEB_DEBUG", default=False)
-SECRET_KEY = env.str("FFSWEB_SECRET_KEY", default="insecure-until-env-is-written")
-ALLOWED_HOSTS = env.list("FFSWEB_HOSTS", default=["127.0.0.1", "localhost", "[::1]", "testserver"])
+PROCESS = ENVIRONMENT.process
+PRODUCTION = ENVIRONMENT.production
+DATA = ENVIRONMENT.data
+KEYS = ENVIRONMENT.keys
+PUBLIC_URL = ENVIRONMENT.public_url
+_TESTING = PROCESS == "test"
+_HTTPS = PUBLIC_URL.startswith("https://")
+
+DEBUG = ENVIRONMENT.debug
+ALLOWED_HOSTS = list(ENVIRONMENT.hosts)
+SECRET_KEY_FILE = KEYS / "secret_key"
+SECRET_KEY = ENVIRONMENT.secret_key or (
+    SECRET_KEY_FILE.read_text(encoding="ascii").strip()
+    if SECRET_KEY_FILE.is_file()
+    else secrets.token_urlsafe(64)  # good for this process alone; the checks refuse to serve with it
+)
 
 INSTALLED_APPS = [
     "django.contrib.auth",
@@ -72,19 +93,113 @@ TEMPLATES = [
     }
 ]
 
-DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{DATA}/ffsweb.sqlite3")}
+# --- What is kept, and where -----------------------------------------------------------------------------------
+DATABASES = {"default": environ.Env.db_url_config(ENVIRONMENT.database_url)}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    # Four processes write: only with all of these does none of them see "database is locked".
     DATABASES["default"]["OPTIONS"] = {
         "timeout": 20,
         "transaction_mode": "IMMEDIATE",
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
+else:
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+REDIS_URL = ENVIRONMENT.redis_url
+CELERY_BROKER_URL = environment.celery_url(REDIS_URL)
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+    if _TESTING
+    else {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL, "KEY_PREFIX": "ffsweb"}
+}
+
+# An image archive is larger than /tmp may be, and is moved, not copied, from here into the store.
+FILE_UPLOAD_TEMP_DIR = None if _TESTING else str(DATA / "uploads")
+FILE_UPLOAD_PERMISSIONS = 0o600
+FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o700
+
+# --- Static files ----------------------------------------------------------------------------------------------
+STATIC_URL = "/static/"
+STATIC_ROOT = ENVIRONMENT.static
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if _TESTING
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+
+# --- Who comes in ----------------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+ACCOUNT_LOGIN_METHODS = {"username", "email"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*", "password2*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_LOGOUT_ON_GET = False
+ACCOUNT_LOGOUT_REDIRECT_URL = LOGIN_URL
+ACCOUNT_PREVENT_ENUMERATION = True
+ACCOUNT_SESSION_REMEMBER = False
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 600
+ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if _HTTPS else "http"
+ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "10/m/ip,5/300s/key", "reauthenticate": "10/m/user"}
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+MFA_TOTP_ISSUER = "ffsweb"
+# uvicorn has already replaced the peer by the client that a trusted proxy names.
+ALLAUTH_TRUSTED_PROXY_COUNT = 0
+
+# --- Browser hardening -----------------------------------------------------------------------------------------
+SESSION_COOKIE_NAME = "__Host-ffsweb" if _HTTPS else "ffsweb"
+SESSION_COOKIE_SECURE = _HTTPS
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 12 * 3600
+CSRF_COOKIE_NAME = "__Host-ffsweb-csrf" if _HTTPS else "ffsweb-csrf"
+CSRF_COOKIE_SECURE = _HTTPS
+CSRF_COOKIE_HTTPONLY = True
+CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+SECURE_SSL_REDIRECT = PRODUCTION and _HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$"]
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if PRODUCTION and _HTTPS else 0
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+        "base-uri": [NONE],
+    }
+}
+
+# --- Words, mail, logs -----------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en-gb"
 TIME_ZONE = "UTC"
 USE_TZ = True
-STATIC_URL = "/static/"
-STATIC_ROOT = BASE_DIR / "static"
-DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+_mail = environ.Env.email_url_config(ENVIRONMENT.email_url)
+EMAIL_BACKEND = _mail["EMAIL_BACKEND"]
+EMAIL_HOST = _mail.get("EMAIL_HOST") or "localhost"
+EMAIL_PORT = _mail.get("EMAIL_PORT") or 25
+EMAIL_HOST_USER = _mail.get("EMAIL_HOST_USER") or ""
+EMAIL_HOST_PASSWORD = _mail.get("EMAIL_HOST_PASSWORD") or ""
+EMAIL_USE_TLS = bool(_mail.get("EMAIL_USE_TLS"))
+EMAIL_USE_SSL = bool(_mail.get("EMAIL_USE_SSL"))
+EMAIL_TIMEOUT = 20
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = ENVIRONMENT.email_from
+LOGGING = logs.configure(process=PROCESS, form=ENVIRONMENT.log_format, level=ENVIRONMENT.log_level)

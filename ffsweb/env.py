@@ -1,0 +1,218 @@
+"""What the environment says: every variable that ffsweb reads, with its default, checked.
+
+Each may be given as ``NAME_FILE`` too: the path of a file that holds the value. Nothing else in ffsweb reads the
+environment. ``docs/settings.md`` is made from :data:`VARIABLES`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from environ.fileaware_mapping import FileAwareMapping
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+PROCESSES: Final = ("web", "worker", "beat", "command", "test")
+SOCKET_PATH_LIMIT: Final = 107
+"""Longest path of a unix socket in bytes: ``sun_path`` is 108 with its NUL, see unix(7)."""
+
+
+class EnvironmentProblem(ValueError):
+    """A variable has a value that cannot be used; the text names it and says what would do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One variable as the documentation shows it."""
+
+    name: str
+    default: str
+    meaning: str
+
+
+VARIABLES: Final = (
+    Variable("FFSWEB_ENVIRONMENT", "development", "`development` or `production`; production refuses weak settings."),
+    Variable("FFSWEB_ADDRESS", "127.0.0.1:8000", "Where the web process listens: `HOST:PORT` or `[IPv6]:PORT`."),
+    Variable("FFSWEB_PUBLIC_URL", "http://FFSWEB_ADDRESS", "The address in the browser; https in production."),
+    Variable("FFSWEB_HOSTS", "host of the public URL", "Further host names to answer to, separated by commas."),
+    Variable(
+        "FFSWEB_TRUSTED_PROXIES", "none", "Addresses or networks whose `X-Forwarded-*` headers count, by commas."
+    ),
+    Variable("FFSWEB_DATA", "var/data", "Database, images, files, logs: what a backup holds."),
+    Variable("FFSWEB_KEYS", "var/keys", "Keys, mode 0700, outside FFSWEB_DATA and its backups."),
+    Variable("FFSWEB_STATIC", "static", "Where `collectstatic` puts style sheets and scripts."),
+    Variable("FFSWEB_SECRET_KEY", "made in FFSWEB_KEYS", "Signs sessions and links; at least 50 characters."),
+    Variable("DATABASE_URL", "SQLite in FFSWEB_DATA", "`postgres://USER:PASSWORD@HOST/NAME`, or `sqlite:////PATH`."),
+    Variable(
+        "FFSWEB_REDIS_URL",
+        "a private Valkey",
+        "`redis://…`, `rediss://…` or `unix:///PATH` of a Redis (7.2 or later) or Valkey.",
+    ),
+    Variable("FFSWEB_EMAIL_URL", "printed (development)", "`smtp+tls://USER:PASSWORD@HOST:PORT`."),
+    Variable("FFSWEB_EMAIL_FROM", "ffsweb@HOST", "The sender of mail."),
+    Variable("FFSWEB_LOG_FORMAT", "console, json in production", "`console` or `json`."),
+    Variable("FFSWEB_LOG_LEVEL", "INFO", "`DEBUG`, `INFO`, `WARNING` or `ERROR`."),
+    Variable("FFSWEB_DEBUG", "false", "Django's debug pages; development only."),
+    Variable("FFSWEB_PROCESS", "set by `ffs`", "Which process this is: web, worker, beat or command."),
+)
+_OF_THE_TESTS: Final = frozenset({"FFSWEB_TEST_REQUIRE"})
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """The values in use. ``redis_url`` is ``unix:///…`` below ``valkey`` when ``private_valkey`` is set."""
+
+    process: str
+    production: bool
+    debug: bool
+    host: str
+    port: int
+    public_url: str
+    hosts: tuple[str, ...]
+    trusted_proxies: tuple[str, ...]
+    data: Path
+    keys: Path
+    static: Path
+    secret_key: str | None
+    database_url: str
+    redis_url: str
+    private_valkey: bool
+    valkey: Path
+    email_url: str
+    email_from: str
+    log_format: str
+    log_level: str
+    unknown: tuple[str, ...]
+
+
+def read(variables: Mapping[str, str], *, base: Path, uid: int, pid: int) -> Environment:
+    """The environment of process ``pid`` of user ``uid``; relative paths start at ``base``.
+
+    Reads the files that ``*_FILE`` variables name and nothing else. Raises :class:`EnvironmentProblem`.
+    """
+    env = FileAwareMapping(env=dict(variables))  # not Env: that one expands a value that starts with $
+    process = _choice(env, "FFSWEB_PROCESS", PROCESSES, "test" if "PYTEST_VERSION" in variables else "command")
+    # Tests never touch the data of a real installation unless they say which.
+    root = Path(tempfile.gettempdir()) / f"ffsweb-test-{uid}-{pid}" if process == "test" else base / "var"
+    data, keys = _path(env, "FFSWEB_DATA", base, root / "data"), _path(env, "FFSWEB_KEYS", base, root / "keys")
+    valkey = valkey_directory(data, uid)
+    production = _choice(env, "FFSWEB_ENVIRONMENT", ("development", "production"), "development") == "production"
+    host, port = address(_text(env, "FFSWEB_ADDRESS", "127.0.0.1:8000"))
+    public_url = public(_text(env, "FFSWEB_PUBLIC_URL", f"http://{f'[{host}]' if ':' in host else host}:{port}"))
+    redis_url = _text(env, "FFSWEB_REDIS_URL", "")
+    name = urlsplit(public_url).hostname or host
+    return Environment(
+        process=process,
+        production=production,
+        debug=_flag(env, "FFSWEB_DEBUG"),
+        host=host,
+        port=port,
+        public_url=public_url,
+        hosts=_hosts(name, host, _list(env, "FFSWEB_HOSTS"), production=production),
+        trusted_proxies=_list(env, "FFSWEB_TRUSTED_PROXIES"),
+        data=data,
+        keys=keys,
+        static=_path(env, "FFSWEB_STATIC", base, base / "static"),
+        secret_key=_text(env, "FFSWEB_SECRET_KEY", "") or None,
+        database_url=_text(env, "DATABASE_URL", f"sqlite:///{data}/ffsweb.sqlite3"),
+        redis_url=redis_url or f"unix://{valkey}/valkey.sock",
+        private_valkey=not redis_url,
+        valkey=valkey,
+        email_url=_text(env, "FFSWEB_EMAIL_URL", "dummymail://" if production else "consolemail://"),
+        email_from=_text(env, "FFSWEB_EMAIL_FROM", f"ffsweb@{name}"),
+        log_format=_choice(env, "FFSWEB_LOG_FORMAT", ("console", "json"), "json" if production else "console"),
+        log_level=_choice(env, "FFSWEB_LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), "INFO"),
+        unknown=unknown(variables),
+    )
+
+
+def unknown(names: Iterable[str]) -> tuple[str, ...]:
+    """The ``FFSWEB_*`` names that mean nothing here, sorted: a misspelt one would silently do nothing."""
+    known = {variable.name for variable in VARIABLES} | _OF_THE_TESTS
+    return tuple(
+        sorted(name for name in names if name.startswith("FFSWEB_") and name.removesuffix("_FILE") not in known)
+    )
+
+
+def address(text: str) -> tuple[str, int]:
+    """Host and port of ``HOST:PORT`` or ``[IPv6]:PORT``. Port 0 lets the system choose."""
+    host, colon, port = text.rpartition(":")
+    bare = host.removeprefix("[").removesuffix("]")
+    if not colon or not bare or not port.isdecimal() or int(port) > 65535 or (":" in bare and bare == host):
+        msg = f"FFSWEB_ADDRESS is {text!r}; write HOST:PORT, for instance 127.0.0.1:8000 or [::1]:8000."
+        raise EnvironmentProblem(msg)
+    return bare, int(port)
+
+
+def public(text: str) -> str:
+    """The public address without its final slash; it has a scheme, a host and no path."""
+    try:
+        parts = urlsplit(text)
+        good = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        good = False
+    if not good or parts.path.strip("/") or parts.query or parts.fragment or parts.username:
+        msg = f"FFSWEB_PUBLIC_URL is {text!r}; write scheme and host alone, for instance https://ffs.example.org."
+        raise EnvironmentProblem(msg)
+    return text.rstrip("/")
+
+
+def celery_url(redis_url: str) -> str:
+    """The same server in Celery's spelling: a unix socket is ``redis+socket://`` there."""
+    if redis_url.startswith("unix://"):
+        path, _, query = redis_url.removeprefix("unix://").partition("?")
+        database = query.removeprefix("db=") if query.startswith("db=") else ""
+        return f"redis+socket://{path}" + (f"?virtual_host={database}" if database else "")
+    return redis_url
+
+
+def valkey_directory(data: Path, uid: int) -> Path:
+    """Where the private Valkey has its socket: below ``data``, or in /tmp if that path is too long for one."""
+    directory = data / "run"
+    if len(bytes(directory / "valkey.sock")) <= SOCKET_PATH_LIMIT:
+        return directory
+    return Path("/tmp") / f"ffsweb-{uid}-{hashlib.sha256(bytes(data)).hexdigest()[:16]}"  # noqa: S108 - see valkey.py
+
+
+def _hosts(public_host: str, host: str, further: tuple[str, ...], *, production: bool) -> tuple[str, ...]:
+    local = () if production else ("127.0.0.1", "localhost", "[::1]", host)
+    return tuple(dict.fromkeys((public_host, *further, *local, *(("127.0.0.1",) if production else ()))))
+
+
+def _text(env: FileAwareMapping, name: str, default: str) -> str:
+    try:
+        return str(env.get(name, default)).strip()
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"{name}_FILE names a file that could not be read: {error}"
+        raise EnvironmentProblem(msg) from error
+
+
+def _choice(env: FileAwareMapping, name: str, choices: tuple[str, ...], default: str) -> str:
+    value = _text(env, name, default)
+    if value not in choices:
+        msg = f"{name} is {value!r}; it can be {', '.join(choices)}."
+        raise EnvironmentProblem(msg)
+    return value
+
+
+def _flag(env: FileAwareMapping, name: str) -> bool:
+    words = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+    value = _text(env, name, "false").lower()
+    if value not in words:
+        msg = f"{name} is {value!r}; it can be true or false."
+        raise EnvironmentProblem(msg)
+    return words[value]
+
+
+def _list(env: FileAwareMapping, name: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in _text(env, name, "").split(",") if part.strip())
+
+
+def _path(env: FileAwareMapping, name: str, base: Path, default: Path) -> Path:
+    return base / Path(_text(env, name, str(default))).expanduser()
