@@ -44,8 +44,16 @@ def read_pair(chain_pem: bytes, key_pem: bytes, passphrase: bytes | None, *, now
     """
     if len(chain_pem) > MAX_PEM or len(key_pem) > MAX_PEM:
         raise TooLarge(f"The text is over {MAX_PEM // 1024} kB, which no certificate needs.")
-    chain = _certificates(chain_pem)
-    key = _private_key(key_pem, passphrase)
+    try:
+        return _checked(_certificates(chain_pem), _private_key(key_pem, passphrase), now)
+    except MaterialError:
+        raise
+    except (ValueError, UnsupportedAlgorithm) as error:
+        # `cryptography` parses lazily: a damaged field shows only when it is asked for.
+        raise NotPem("The certificate is damaged or of an unknown form. Nothing was stored.") from error
+
+
+def _checked(chain: list[x509.Certificate], key: PrivateKeyTypes, now: datetime) -> Pair:
     leaf = chain[0]
     if _spki(leaf.public_key()) != _spki(key.public_key()):
         raise KeyMismatch(_mismatch(chain, key))
@@ -149,8 +157,6 @@ def _names(certificate: x509.Certificate) -> tuple[str, ...]:
         extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except x509.ExtensionNotFound:
         return ()
-    except ValueError as error:
-        raise MaterialError("The certificate's extensions cannot be read.") from error
     found = extension.value
     names = [*found.get_values_for_type(x509.DNSName)]
     names += [str(address) for address in found.get_values_for_type(x509.IPAddress)]

@@ -10,6 +10,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from deployments.models import Node
+from ffsweb.accounts.models import Project
 from ffsweb.remote.keys import BadPublicKey, parse_public_key
 
 _DNS = re.compile(r"(?=.{1,253}\Z)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
@@ -37,10 +38,20 @@ class NodeForm(forms.ModelForm[Node]):
             "is gone; without one nobody but the dashboard can log in.",
         }
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, project: Project, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.project = project
         if self.instance.pk:
+            # The name is the machine's host name and part of its file: it cannot follow a change here.
+            self.fields["name"].disabled = True
             self.initial["tags"] = " ".join(self.instance.tags)
+
+    def clean_name(self) -> str:
+        """A name that is free in the project."""
+        name: str = self.cleaned_data["name"]
+        if Node.objects.filter(project=self.project, name=name).exclude(pk=self.instance.pk).exists():
+            raise ValidationError(f"{self.project} has a node of this name.")
+        return name
 
     def clean_address(self) -> str:
         """An IP address or a DNS name."""

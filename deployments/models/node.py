@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
+from django.urls import reverse
 
 from ffsweb.accounts.models import Project, User
+
+from .reading import Reading
+
+BOOTSTRAP_COUNTS = timedelta(days=7)
+"""How long the host key of a machine file counts; long enough to install a machine, short enough to be forgotten."""
 
 host_name = RegexValidator(
     r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", "Use up to 63 lower-case letters, digits and hyphens."
@@ -18,6 +26,15 @@ class NodeQuerySet(models.QuerySet["Node"]):
     def visible_to(self, user: User) -> NodeQuerySet:
         """The nodes of the projects that ``user`` may see."""
         return self.filter(project__in=Project.objects.visible_to(user))
+
+    def with_last_reading(self) -> NodeQuerySet:
+        """Adds ``last_read_at`` and ``last_error`` of the newest reading, in the same query."""
+        newest = Reading.objects.filter(node=models.OuterRef("pk")).order_by("-taken_at")
+        return self.annotate(
+            last_reading_id=models.Subquery(newest.values("pk")[:1]),
+            last_read_at=models.Subquery(newest.values("taken_at")[:1]),
+            last_error=models.Subquery(newest.values("error")[:1]),
+        )
 
 
 class Node(models.Model):
@@ -44,10 +61,20 @@ class Node(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def get_absolute_url(self) -> str:
+        """Its page."""
+        return reverse("deployments:node", args=[self.project.name, self.name])
+
     @property
     def resource(self) -> str:
         """The name under which an operation holds the node as a whole."""
         return f"node:{self.pk}"
+
+    def pins(self, now: datetime) -> list[HostKey]:
+        """The host keys that count now: the pinned ones, or before the first contact the bootstrap ones. One query."""
+        keys = [key for key in self.host_keys.all() if key.kind != HostKey.Kind.RETIRED]
+        pinned = [key for key in keys if key.kind == HostKey.Kind.PINNED]
+        return pinned or [key for key in keys if now < key.counts_until]
 
 
 class HostKey(models.Model):
@@ -66,3 +93,8 @@ class HostKey(models.Model):
 
     class Meta:
         ordering = ["-created_at"]
+
+    @property
+    def counts_until(self) -> datetime:
+        """When a bootstrap key stops to count if its machine was not contacted before."""
+        return self.created_at + BOOTSTRAP_COUNTS

@@ -1,0 +1,110 @@
+"""The fleet board: each service with what was last read of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import OuterRef, Q, Subquery
+from django.utils import timezone
+
+from deployments.core.facts import ServiceFacts
+from ffsweb.accounts.models import User
+
+from .reading import Reading
+from .service import Service
+
+FRESH = timedelta(minutes=5)
+"""A reading older than this is called old: the dashboard reads every node about once a minute."""
+
+STATES = {
+    "live": "Live",
+    "behind": "Behind",
+    "degraded": "Degraded",
+    "stopped": "Stopped",
+    "waiting": "Waits for its first deploy",
+    "unreachable": "Unreachable",
+    "unknown": "Unknown",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class BoardRow:
+    """One service on the board. Ages are given by the moments they count from, in UTC."""
+
+    service: Service
+    state: str
+    reason: str
+    read_at: datetime | None
+    old: bool
+    facts: ServiceFacts | None
+    skew: int
+    heartbeat_age: float | None
+    certificate_days: int | None
+
+    @property
+    def label(self) -> str:
+        """The state in words."""
+        return STATES[self.state]
+
+
+def fleet_board(user: User, *, project: str = "", state: str = "", search: str = "") -> list[BoardRow]:
+    """The services that ``user`` may see, filtered. Two queries, whatever the number of nodes."""
+    services = Service.objects.visible_to(user).select_related(
+        "project", "node", "live_release", "desired_release", "certificate"
+    )
+    if project:
+        services = services.filter(project__name=project)
+    for word in search.split():
+        services = services.filter(
+            Q(name__icontains=word)
+            | Q(node__name__icontains=word)
+            | Q(node__address__icontains=word)
+            | Q(project__name__icontains=word)
+        )
+    newest = Reading.objects.filter(node=OuterRef("node")).order_by("-taken_at").values("pk")[:1]
+    services = services.annotate(reading_id=Subquery(newest)).order_by("project__name", "node__name", "name")
+    found = list(services)
+    readings = Reading.objects.in_bulk({row.reading_id for row in found if row.reading_id})
+    now = timezone.now()
+    rows = [service_state(row, readings.get(row.reading_id), now=now) for row in found]
+    return [row for row in rows if row.state == state] if state else rows
+
+
+def service_state(service: Service, reading: Reading | None, *, now: datetime | None = None) -> BoardRow:
+    """What the last reading of its node says of a service; "unknown" where nothing can be said."""
+    now = now or timezone.now()
+    node_facts = reading.parsed() if reading else None
+    facts = node_facts.service(service.name) if node_facts else None
+    desired, live = service.desired_release, service.live_release
+    skew = desired.number - live.number if desired and live else 0
+    state, reason = _judge(service, reading, facts, skew)
+    return BoardRow(
+        service=service,
+        state=state,
+        reason=reason,
+        read_at=reading.taken_at if reading else None,
+        old=reading is None or now - reading.taken_at > FRESH,
+        facts=facts,
+        skew=skew,
+        heartbeat_age=facts.heartbeat_age if facts else None,
+        certificate_days=service.certificate.days_left(now) if service.certificate else None,
+    )
+
+
+def _judge(service: Service, reading: Reading | None, facts: ServiceFacts | None, skew: int) -> tuple[str, str]:
+    if reading is None:
+        return "unknown", "The node was never read."
+    if reading.error:
+        return "unreachable", reading.error
+    if facts is None or facts.release is None:
+        return "waiting", "Nothing was deployed yet."
+    if facts.active in {"inactive", "deactivating"}:
+        return "stopped", facts.result or "The unit is not active."
+    if facts.active != "active":
+        return "degraded", f"The unit is {facts.active} ({facts.result or facts.sub})."
+    if service.live_release is None or facts.release != service.live_release.number:
+        return "degraded", f"Release {facts.release} runs, which the dashboard did not prove."
+    if skew:
+        return "behind", f"Release {service.live_release.number} runs, {service.desired_release} is wanted."
+    return "live", ""

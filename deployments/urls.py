@@ -1,0 +1,54 @@
+"""The addresses of the fleet: projects, nodes, services, what is deployed, and plans."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from deployments.views import content, fleet, instances, machine, nodes, plans, project, releases, settings
+
+app_name = "deployments"
+
+_P = "projects/<str:project>/"
+_N = _P + "nodes/<str:node>/"
+_S = _N + "services/<str:service>/"
+
+urlpatterns = [
+    path("", fleet.board, name="fleet"),
+    path(_P, project.overview, name="project"),
+    # nodes
+    path(_P + "nodes/", nodes.listing, name="nodes"),
+    path(_P + "nodes/new/", nodes.create, name="node_create"),
+    path(_N, nodes.detail, name="node"),
+    path(_N + "edit/", nodes.edit, name="node_edit"),
+    path(_N + "remove/", nodes.remove, name="node_remove"),
+    path(_N + "read/", nodes.read, name="node_read"),
+    path(_N + "enrol/", nodes.enrol, name="node_enrol"),
+    path(_N + "keys/<int:key>/reprovision/", nodes.reprovision, name="node_reprovision"),
+    path(_N + "machine/", machine.page, name="machine"),
+    path(_N + "machine/ffs.bu", machine.butane, name="machine_butane"),
+    path(_N + "machine/ffs.ign", machine.ignition, name="machine_ignition"),
+    # services
+    path(_P + "services/", instances.listing, name="services"),
+    path(_N + "services/new/", instances.create, name="service_create"),
+    path(_S, instances.detail, name="service"),
+    path(_S + "edit/", instances.edit, name="service_edit"),
+    path(_S + "remove/", instances.remove, name="service_remove"),
+    path(_S + "control/<str:verb>/", instances.control, name="service_control"),
+    path(_S + "journal/", instances.journal, name="service_journal"),
+    # what is deployed
+    path(_P + "images/", content.images, name="images"),
+    path(_P + "images/<int:image>/remove/", content.remove_image, name="image_remove"),
+    path(_P + "files/", content.files, name="files"),
+    path(_P + "files/<int:number>/", content.files_version, name="files_version"),
+    path(_P + "releases/", releases.listing, name="releases"),
+    path(_P + "releases/new/", releases.create, name="release_create"),
+    path(_P + "releases/<int:number>/", releases.detail, name="release"),
+    path(_P + "releases/<int:number>/plan/", plans.make, name="plan_make"),
+    path(_P + "plans/<str:digest>/", plans.show, name="plan"),
+    path(_P + "plans/<str:digest>/deploy/", plans.deploy, name="plan_deploy"),
+    # settings
+    path(_P + "settings/", settings.listing, name="settings"),
+    path(_P + "settings/import/", settings.import_file, name="settings_import"),
+    path(_P + "settings/set/", settings.change, name="settings_set"),
+    path(_P + "settings/<str:name>/remove/", settings.remove, name="settings_remove"),
+]

@@ -1,0 +1,145 @@
+"""The pages of services."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.db.models import Q
+from django.http import Http404, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_http_methods, require_POST
+
+from deployments.forms.service import ServiceForm
+from deployments.models import Release, Service
+from deployments.models.board import service_state
+from deployments.services import instances as services
+from deployments.services import requests
+from deployments.views.nodes import find_node
+from ffsweb.accounts.access import ProjectRequest, project_view
+from ffsweb.accounts.models import Role
+from ffsweb.operations.models import Operation
+from ffsweb.operations.services import Busy
+
+VERBS = ("start", "stop", "restart")
+
+
+def find_service(request: ProjectRequest, node: str, service: str) -> Service:
+    """The service of this name on this node in the request's project, or 404. One query."""
+    rows = Service.objects.select_related("node", "project", "live_release", "desired_release", "certificate")
+    return get_object_or_404(rows, project=request.project, node__name=node, name=service)
+
+
+@project_view(Role.VIEWER)
+def listing(request: ProjectRequest, project: str) -> HttpResponse:
+    """All services of a project."""
+    rows = Service.objects.filter(project=request.project).select_related(
+        "node", "live_release", "desired_release", "certificate"
+    )
+    return render(request, "deployments/services.html", {"services": rows})
+
+
+@project_view(Role.ADMIN)
+@require_http_methods(["GET", "POST"])
+def create(request: ProjectRequest, project: str, node: str) -> HttpResponse:
+    """Describe a service on a node."""
+    found = find_node(request, node)
+    form = ServiceForm(request.POST or None, node=found)
+    if request.method == "POST" and form.is_valid():
+        made = services.create_service(node=found, actor=request.user, fields=form.cleaned_data, request=request)
+        messages.success(request, f"{made} was described. It runs after its first deploy.")
+        return redirect("deployments:service", project=project, node=node, service=made.name)
+    status = 422 if request.method == "POST" else 200
+    return render(request, "deployments/service_form.html", {"form": form, "node": found}, status=status)
+
+
+@project_view(Role.VIEWER)
+def detail(request: ProjectRequest, project: str, node: str, service: str) -> HttpResponse:
+    """One service: its measured state with the reading's age, what can be done, and its history."""
+    found = find_service(request, node, service)
+    reading = found.node.readings.first()
+    operations = Operation.objects.touching(found.resource)
+    return render(
+        request,
+        "deployments/service.html",
+        {
+            "service": found,
+            "node": found.node,
+            "reading": reading,
+            "state": service_state(found, reading),
+            "operations": operations.filter(~Q(kind="journal"))[:15],
+            "journal": operations.filter(kind="journal").first(),
+            "releases": Release.objects.filter(project=found.project).select_related("image", "files")[:10],
+        },
+    )
+
+
+@project_view(Role.ADMIN)
+@require_http_methods(["GET", "POST"])
+def edit(request: ProjectRequest, project: str, node: str, service: str) -> HttpResponse:
+    """Change a service's description."""
+    found = find_service(request, node, service)
+    form = ServiceForm(request.POST or None, instance=Service.objects.get(pk=found.pk), node=found.node)
+    if request.method == "POST" and form.is_valid():
+        services.edit_service(service=found, actor=request.user, fields=form.cleaned_data, request=request)
+        messages.success(request, f"{found} was changed. The change reaches the node with the next deploy.")
+        return redirect("deployments:service", project=project, node=node, service=service)
+    status = 422 if request.method == "POST" else 200
+    context = {"form": form, "node": found.node, "service": found}
+    return render(request, "deployments/service_form.html", context, status=status)
+
+
+@project_view(Role.ADMIN)
+@require_http_methods(["GET", "POST"])
+def remove(request: ProjectRequest, project: str, node: str, service: str) -> HttpResponse:
+    """Forget a service, after its name was typed."""
+    found = find_service(request, node, service)
+    error = ""
+    if request.method == "POST":
+        if request.POST.get("name", "").strip() != found.name:
+            error = "The name does not match. Nothing was removed."
+        else:
+            try:
+                services.remove_service(service=found, actor=request.user, request=request)
+            except services.ServiceBusy as busy:
+                error = str(busy)
+            else:
+                messages.success(request, f"{service} was removed here. What runs on {node} was left as it is.")
+                return redirect("deployments:node", project=project, node=node)
+    context = {
+        "title": f"Remove {found}",
+        "name": found.name,
+        "text": "The dashboard forgets this service. Its container, its files and its data stay on the node: stop it "
+        "first if it should not go on running.",
+        "error": error,
+        "back": found.get_absolute_url(),
+    }
+    return render(request, "deployments/remove.html", context, status=422 if error else 200)
+
+
+@project_view(Role.OPERATOR)
+@require_POST
+def control(request: ProjectRequest, project: str, node: str, service: str, verb: str) -> HttpResponse:
+    """Start, stop or restart."""
+    if verb not in VERBS:
+        raise Http404
+    found = find_service(request, node, service)
+    try:
+        operation = requests.request_control(service=found, verb=verb, actor=request.user, request=request)
+    except Busy as busy:
+        messages.error(request, str(busy))
+        return redirect(found)
+    return redirect("operations:detail", operation.pk)
+
+
+@project_view(Role.OPERATOR)
+@require_POST
+def journal(request: ProjectRequest, project: str, node: str, service: str) -> HttpResponse:
+    """Read the service's journal from the node, searched or followed."""
+    found = find_service(request, node, service)
+    operation = requests.request_journal(
+        service=found,
+        search=request.POST.get("search", "").strip()[:200],
+        follow=request.POST.get("follow") == "on",
+        actor=request.user,
+        request=request,
+    )
+    return redirect("operations:detail", operation.pk)

@@ -1,0 +1,137 @@
+"""The pages of a project's nodes."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_http_methods, require_POST
+
+from deployments.forms.node import NodeForm
+from deployments.models import HostKey, Node
+from deployments.services import nodes as services
+from deployments.services import requests
+from ffsweb.accounts.access import ProjectRequest, project_view
+from ffsweb.accounts.models import Role
+from ffsweb.operations.models import Operation
+from ffsweb.operations.services import Busy
+
+
+def find_node(request: ProjectRequest, node: str) -> Node:
+    """The node of this name in the request's project, or 404. One query."""
+    return get_object_or_404(Node.objects.select_related("project"), project=request.project, name=node)
+
+
+@project_view(Role.VIEWER)
+def listing(request: ProjectRequest, project: str) -> HttpResponse:
+    """All nodes of a project with the age of their last reading."""
+    nodes = Node.objects.filter(project=request.project).with_last_reading().prefetch_related("services")
+    return render(request, "deployments/nodes.html", {"nodes": nodes})
+
+
+@project_view(Role.ADMIN)
+@require_http_methods(["GET", "POST"])
+def create(request: ProjectRequest, project: str) -> HttpResponse:
+    """Describe a new machine."""
+    form = NodeForm(request.POST or None, project=request.project)
+    if request.method == "POST" and form.is_valid():
+        node = services.create_node(
+            project=request.project, actor=request.user, fields=form.cleaned_data, request=request
+        )
+        messages.success(request, f"{node} was described. Give it a service, then download its machine file.")
+        return redirect("deployments:node", project=project, node=node.name)
+    status = 422 if request.method == "POST" else 200
+    return render(request, "deployments/node_form.html", {"form": form}, status=status)
+
+
+@project_view(Role.VIEWER)
+def detail(request: ProjectRequest, project: str, node: str) -> HttpResponse:
+    """One node: what was last read from it, its services, its keys and its operations."""
+    found = find_node(request, node)
+    reading = found.readings.first()
+    return render(
+        request,
+        "deployments/node.html",
+        {
+            "node": found,
+            "reading": reading,
+            "facts": reading.parsed() if reading else None,
+            "services": found.services.select_related("live_release", "desired_release"),
+            "host_keys": found.host_keys.all()[:20],
+            "operations": Operation.objects.touching(found.resource)[:10],
+        },
+    )
+
+
+@project_view(Role.ADMIN)
+@require_http_methods(["GET", "POST"])
+def edit(request: ProjectRequest, project: str, node: str) -> HttpResponse:
+    """Change a node's description."""
+    found = find_node(request, node)
+    form = NodeForm(request.POST or None, instance=Node.objects.get(pk=found.pk), project=request.project)
+    if request.method == "POST" and form.is_valid():
+        services.edit_node(node=found, actor=request.user, fields=form.cleaned_data, request=request)
+        messages.success(request, f"{found} was changed.")
+        return redirect("deployments:node", project=project, node=found.name)
+    status = 422 if request.method == "POST" else 200
+    return render(request, "deployments/node_form.html", {"form": form, "node": found}, status=status)
+
+
+@project_view(Role.ADMIN)
+@require_http_methods(["GET", "POST"])
+def remove(request: ProjectRequest, project: str, node: str) -> HttpResponse:
+    """Forget a node, after its name was typed."""
+    found = find_node(request, node)
+    error = ""
+    if request.method == "POST":
+        if request.POST.get("name", "").strip() != found.name:
+            error = "The name does not match. Nothing was removed."
+        else:
+            try:
+                services.remove_node(node=found, actor=request.user, request=request)
+            except services.NodeBusy as busy:
+                error = str(busy)
+            else:
+                messages.success(request, f"{found.name} was removed here. The machine itself was left as it is.")
+                return redirect("deployments:nodes", project=project)
+    context = {
+        "title": f"Remove {found.name}",
+        "name": found.name,
+        "text": "The dashboard forgets this node, its services and their history of readings. What runs on the "
+        "machine goes on running; its access keys stay on it.",
+        "error": error,
+        "back": found.get_absolute_url(),
+    }
+    return render(request, "deployments/remove.html", context, status=422 if error else 200)
+
+
+@project_view(Role.OPERATOR)
+@require_POST
+def read(request: ProjectRequest, project: str, node: str) -> HttpResponse:
+    """Read the node now."""
+    operation = requests.request_reading(node=find_node(request, node), actor=request.user, request=request)
+    return redirect("operations:detail", operation.pk)
+
+
+@project_view(Role.OPERATOR)
+@require_POST
+def enrol(request: ProjectRequest, project: str, node: str) -> HttpResponse:
+    """Make the first contact: finish the set-up and replace the bootstrap host key."""
+    found = find_node(request, node)
+    try:
+        operation = requests.request_enrolment(node=found, actor=request.user, request=request)
+    except Busy as busy:
+        messages.error(request, str(busy))
+        return redirect("deployments:node", project=project, node=node)
+    return redirect("operations:detail", operation.pk)
+
+
+@project_view(Role.ADMIN)
+@require_POST
+def reprovision(request: ProjectRequest, project: str, node: str, key: int) -> HttpResponse:
+    """Trust one named bootstrap key again, because the machine was installed anew with its file."""
+    found = find_node(request, node)
+    chosen = get_object_or_404(HostKey, pk=key, node=found, kind=HostKey.Kind.BOOTSTRAP)
+    services.reprovision(key=chosen, actor=request.user, request=request)
+    messages.success(request, f"{found} is now expected with the host key {chosen.fingerprint}.")
+    return redirect("deployments:node", project=project, node=node)

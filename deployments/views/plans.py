@@ -1,0 +1,51 @@
+"""Plans: made, shown, and put to work by their hash."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_POST
+
+from deployments.models import Plan, Release, Service
+from deployments.services import deploys
+from ffsweb.accounts.access import ProjectRequest, project_view
+from ffsweb.accounts.models import Role
+from ffsweb.operations.services import Busy
+
+
+@project_view(Role.OPERATOR)
+@require_POST
+def make(request: ProjectRequest, project: str, number: int) -> HttpResponse:
+    """Plan a deploy of a release to the chosen services, from their last readings."""
+    release = get_object_or_404(Release, project=request.project, number=number)
+    chosen = [int(value) for value in request.POST.getlist("service") if value.isdigit()]
+    services = Service.objects.filter(project=request.project, pk__in=chosen)
+    if not services:
+        messages.error(request, "Choose at least one service.")
+        return redirect("deployments:release", project=project, number=number)
+    plan = deploys.preview(release=release, services=services, actor=request.user)
+    return redirect("deployments:plan", project=project, digest=plan.hash)
+
+
+@project_view(Role.VIEWER)
+def show(request: ProjectRequest, project: str, digest: str) -> HttpResponse:
+    """What the deploy would change, node by node."""
+    found = get_object_or_404(Plan, project=request.project, hash=digest)
+    plan = found.parsed()
+    release = get_object_or_404(Release, project=request.project, number=plan.release)
+    context = {"plan": plan, "row": found, "release": release, "stale": deploys.is_stale(found)}
+    return render(request, "deployments/plan.html", context)
+
+
+@project_view(Role.OPERATOR)
+@require_POST
+def deploy(request: ProjectRequest, project: str, digest: str) -> HttpResponse:
+    """Do exactly what the plan of this hash shows."""
+    found = get_object_or_404(Plan, project=request.project, hash=digest)
+    try:
+        operation = deploys.request_deploy(plan=found, actor=request.user, request=request)
+    except (Busy, deploys.Refused) as error:
+        messages.error(request, str(error))
+        return redirect("deployments:plan", project=project, digest=digest)
+    return redirect("operations:detail", operation.pk)

@@ -1,0 +1,49 @@
+"""Releases: the history, and a new one."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_http_methods
+
+from deployments.forms.content import ReleaseForm
+from deployments.models import Release, Service
+from deployments.services.releases import make_release
+from ffsweb.accounts.access import ProjectRequest, project_view
+from ffsweb.accounts.models import Role
+
+
+@project_view(Role.VIEWER)
+def listing(request: ProjectRequest, project: str) -> HttpResponse:
+    """All releases, newest first, with where they run."""
+    rows = Release.objects.filter(project=request.project).select_related("image", "files")
+    context = {
+        "releases": rows.prefetch_related("live_on__node"),
+        "images": request.project.images.count(),
+        "services": request.project.services.count(),
+    }
+    return render(request, "deployments/releases.html", context)
+
+
+@project_view(Role.OPERATOR)
+@require_http_methods(["GET", "POST"])
+def create(request: ProjectRequest, project: str) -> HttpResponse:
+    """Make a release of an image, files and the settings of the moment."""
+    form = ReleaseForm(request.POST or None, project=request.project)
+    if request.method == "POST" and form.is_valid():
+        release = make_release(project=request.project, actor=request.user, request=request, **form.cleaned_data)
+        messages.success(request, f"Release {release.number} was made.")
+        return redirect("deployments:release", project=project, number=release.number)
+    status = 422 if request.method == "POST" else 200
+    context = {"form": form, "images": request.project.images.count(), "settings": request.project.settings.count()}
+    return render(request, "deployments/release_form.html", context, status=status)
+
+
+@project_view(Role.VIEWER)
+def detail(request: ProjectRequest, project: str, number: int) -> HttpResponse:
+    """One release, and the services that it can be deployed to."""
+    rows = Release.objects.select_related("image", "files")
+    found = get_object_or_404(rows, project=request.project, number=number)
+    services = Service.objects.filter(project=request.project).select_related("node", "live_release")
+    return render(request, "deployments/release.html", {"release": found, "services": services})
