@@ -1,0 +1,239 @@
+"""Content-addressed files: ``sha256/HEX`` below a directory, written by many processes at once.
+
+A blob appears under its name complete or not at all: it is written to a temporary file of the same file system,
+fsynced and renamed. Writers hold a shared lock while they work; whoever removes blobs holds it exclusively, so a
+temporary file found under the exclusive lock belongs to nobody alive.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+import shutil
+import tempfile
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from .digests import from_hash, hex_of, is_hex
+from .errors import BlobDamaged, BlobMissing, DiskFull, StoreBusy
+from .streams import CHUNK, size_text
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+RESERVE = 512 * 1024 * 1024
+"""Bytes that a writer leaves free on the file system, because the dashboard's database may be on it too."""
+
+_LOOK_EVERY = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A finished temporary file with the digest and size of what is in it."""
+
+    path: Path
+    digest: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """What a collection removed: blobs and their bytes."""
+
+    blobs: int
+    size: int
+
+
+class Workspace:
+    """A writer's place for temporary files; all that was not kept is gone when it closes."""
+
+    def __init__(self, blobs: BlobDirectory, directory: Path) -> None:
+        self._blobs, self._directory = blobs, directory
+        self._count = 0
+        self._until_look = 0
+
+    @contextmanager
+    def write(self) -> Iterator[DraftWriter]:
+        """A new temporary file; ``writer.draft`` is set when the block ends without an exception."""
+        self._count += 1
+        path = self._directory / str(self._count)
+        with disk_errors():
+            writer = DraftWriter(self, path)
+        try:
+            yield writer
+            writer.finish()
+        finally:
+            writer.close()
+
+    def keep(self, draft: Draft) -> None:
+        """Put a draft in place under its digest, durably once ``publish`` has run. Replaces an equal blob."""
+        with disk_errors():
+            descriptor = os.open(draft.path, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            os.utime(draft.path)
+            draft.path.replace(self._blobs.path(draft.digest))
+
+    def publish(self) -> None:
+        """Make the names of everything kept so far durable."""
+        sync_directory(self._blobs.directory)
+
+    def room(self, size: int) -> None:
+        """Raise DiskFull when writing ``size`` more bytes would eat into the reserve. Looks every 64 MiB."""
+        self._until_look -= size
+        if self._until_look > 0:
+            return
+        self._until_look = _LOOK_EVERY
+        free = shutil.disk_usage(self._directory).free
+        if free < RESERVE + _LOOK_EVERY:
+            raise DiskFull(f"The data directory's disk has only {size_text(free)} left.")
+
+
+class DraftWriter:
+    """Hashes and writes one temporary file."""
+
+    def __init__(self, workspace: Workspace, path: Path) -> None:
+        self._workspace, self._path = workspace, path
+        self._file: BinaryIO = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb", 0)
+        self._hash = hashlib.sha256()
+        self.size = 0
+        self.draft: Draft
+
+    def write(self, data: bytes) -> None:
+        """Append. Raises DiskFull."""
+        self._workspace.room(len(data))
+        self._hash.update(data)
+        with disk_errors():
+            view = memoryview(data)
+            while view:
+                view = view[self._file.write(view) :]
+        self.size += len(data)
+
+    def finish(self) -> None:
+        """Set ``draft``."""
+        self.draft = Draft(self._path, from_hash(self._hash), self.size)
+
+    def close(self) -> None:
+        """Close the file; the workspace removes it."""
+        self._file.close()
+
+
+class BlobDirectory:
+    """The blobs below ``root`` (``root/sha256/HEX``), with temporary files and the lock in ``scratch``."""
+
+    def __init__(self, root: Path, scratch: Path) -> None:
+        self.directory = root / "sha256"
+        self._scratch = scratch
+        with disk_errors():
+            for directory in (root, self.directory, scratch):
+                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def path(self, digest: str) -> Path:
+        """Where a blob is or would be. Raises ValueError for what is no digest."""
+        return self.directory / hex_of(digest)
+
+    def has(self, digest: str) -> bool:
+        """Whether the blob is there."""
+        return self.path(digest).is_file()
+
+    def size(self, digest: str) -> int:
+        """Bytes of a blob. Raises BlobMissing."""
+        try:
+            return self.path(digest).stat().st_size
+        except FileNotFoundError as error:
+            raise BlobMissing(f"The blob {digest} is not in the store.") from error
+
+    def open(self, digest: str) -> BinaryIO:
+        """A blob for reading, unbuffered. Raises BlobMissing."""
+        try:
+            return self.path(digest).open("rb", 0)
+        except FileNotFoundError as error:
+            raise BlobMissing(f"The blob {digest} is not in the store.") from error
+
+    def verify(self, digest: str) -> None:
+        """Read a blob and compare its digest. Raises BlobMissing or BlobDamaged. Costs one read of the file."""
+        hashed = hashlib.sha256()
+        with self.open(digest) as blob:
+            while chunk := blob.read(CHUNK):
+                hashed.update(chunk)
+        if from_hash(hashed) != digest:
+            raise BlobDamaged(f"The blob {digest} is damaged on this machine's disk.")
+
+    def digests(self) -> Iterator[str]:
+        """Every blob there is, in no order."""
+        for entry in os.scandir(self.directory):
+            if is_hex(entry.name):
+                yield f"sha256:{entry.name}"
+
+    @contextmanager
+    def workspace(self) -> Iterator[Workspace]:
+        """A place to write new blobs. Waits while a collection runs; everything not kept is removed at the end."""
+        with self._locked(fcntl.LOCK_SH), disk_errors():
+            directory = Path(tempfile.mkdtemp(prefix="new-", dir=self._scratch))
+            try:
+                yield Workspace(self, directory)
+            finally:
+                shutil.rmtree(directory, ignore_errors=True)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nobody writes while this lasts, and what dead writers left is gone. Raises StoreBusy if somebody does."""
+        with self._locked(fcntl.LOCK_EX | fcntl.LOCK_NB):
+            for left in self._scratch.glob("new-*"):
+                shutil.rmtree(left, ignore_errors=True)
+            yield
+
+    def younger_than(self, seconds: float) -> set[str]:
+        """The blobs that were written, or taken in again, less than ``seconds`` ago."""
+        since = time.time() - seconds
+        return {digest for digest in self.digests() if self.path(digest).stat().st_mtime > since}
+
+    def remove_all_but(self, keep: Collection[str]) -> Removed:
+        """Remove the blobs that are not in ``keep``. Call it within ``alone``."""
+        blobs = size = 0
+        for digest in [each for each in self.digests() if each not in keep]:
+            path = self.path(digest)
+            size += path.stat().st_size
+            path.unlink()
+            blobs += 1
+        sync_directory(self.directory)
+        return Removed(blobs, size)
+
+    @contextmanager
+    def _locked(self, how: int) -> Iterator[None]:
+        descriptor = os.open(self._scratch / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            try:
+                fcntl.flock(descriptor, how)
+            except BlockingIOError as error:
+                raise StoreBusy("An upload is being taken in.") from error
+            yield
+        finally:
+            os.close(descriptor)
+
+
+@contextmanager
+def disk_errors() -> Iterator[None]:
+    """Turn "no space left" and "quota exceeded" into DiskFull."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull("The data directory's disk is full.") from error
+        raise
+
+
+def sync_directory(directory: Path) -> None:
+    """Make renames within a directory durable."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
