@@ -20,6 +20,11 @@ host_name = RegexValidator(
 )
 
 
+def node_key_context(public_key: str) -> str:
+    """What a node's sealed private key is bound to."""
+    return f"node-key:{public_key}"
+
+
 class NodeQuerySet(models.QuerySet["Node"]):
     """Sets of nodes."""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import transaction
 
 from deployments.models import HostKey, Node
+from deployments.models.node import node_key_context
 from ffsweb.audit.services import record
 from ffsweb.operations.models import Hold
 from ffsweb.remote.keys import generate_key_pair
@@ -84,8 +85,3 @@ def reprovision(*, key: HostKey, actor: User, request: HttpRequest | None = None
             detail={"fingerprint": key.fingerprint},
             request=request,
         )
-
-
-def node_key_context(public_key: str) -> str:
-    """What a node's sealed private key is bound to."""
-    return f"node-key:{public_key}"

@@ -56,7 +56,7 @@ def detail(request: ProjectRequest, project: str, node: str, service: str) -> Ht
     """One service: its measured state with the reading's age, what can be done, and its history."""
     found = find_service(request, node, service)
     reading = found.node.readings.first()
-    operations = Operation.objects.touching(found.resource)
+    operations = Operation.objects.filter(targets__key=found.resource)
     return render(
         request,
         "deployments/service.html",

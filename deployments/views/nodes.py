@@ -58,7 +58,7 @@ def detail(request: ProjectRequest, project: str, node: str) -> HttpResponse:
             "facts": reading.parsed() if reading else None,
             "services": found.services.select_related("live_release", "desired_release"),
             "host_keys": found.host_keys.all()[:20],
-            "operations": Operation.objects.touching(found.resource)[:10],
+            "operations": Operation.objects.filter(targets__key=found.resource)[:10],
         },
     )
 

@@ -1,0 +1,37 @@
+"""A connection to a node: its address, its sealed key and the host keys that count."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from deployments.core.layout import DASHBOARD_USER
+from deployments.models import Node
+from deployments.models.node import node_key_context
+from ffsweb.remote import Endpoint, Identity, Session, connect
+from ffsweb.sealed import Secret
+from ffsweb.web.keys import worker_opener
+
+CONNECT_SECONDS = 15.0
+
+
+class NodeLogin:
+    """All that is needed to log in to a node, read from the database once, so that threads need none of it."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.endpoint = Endpoint(
+            host=node.address,
+            port=node.ssh_port,
+            user=DASHBOARD_USER,
+            host_keys=tuple(key.public_key for key in node.pins(datetime.now(UTC))),
+        )
+        self._sealed = bytes(node.sealed_private_key)
+        self._context = node_key_context(node.public_key)
+
+    def connect(self, *, host_keys: tuple[str, ...] | None = None) -> Session:
+        """Log in; ``host_keys`` replaces the pins (after the first contact). Raises RemoteError, CannotOpen."""
+        key: Secret = worker_opener().open(self._sealed, self._context)
+        endpoint = self.endpoint
+        if host_keys is not None:
+            endpoint = Endpoint(host=endpoint.host, port=endpoint.port, user=endpoint.user, host_keys=host_keys)
+        return connect(endpoint, Identity(private_key=key), timeout=CONNECT_SECONDS)
