@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from environ.fileaware_mapping import FileAwareMapping
+from environ.fileaware_mapping import FileAwareMapping  # type: ignore[import-untyped]
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -1,0 +1,19 @@
+"""Keeps programs running, and notices those that hang. Standard library only, Python 3.9 or later.
+
+A child gets the number of a pipe in FFS_HEARTBEAT_FD and writes ``H`` to it every FFS_HEARTBEAT_INTERVAL seconds.
+Three intervals without one: it hangs, so SIGTERM, then SIGKILL for its process group, and a new start. As PID 1 of
+a container it reaps orphans, passes signals on, and hands secrets to the program alone.
+
+Exit codes of its own: 100 the program crashed too often, 101 to 105 a secret (see ``secrets``), 126 and 127 the
+command cannot be started. Else the program's, or 0 if it died of the signal that was passed on.
+
+These modules ship as one file: :func:`deployments.nodekit.supervisor.onefile.source` makes it.
+"""
+
+from __future__ import annotations
+
+from deployments.nodekit.supervisor.child import Policy, Spec
+from deployments.nodekit.supervisor.loop import GAVE_UP, Supervisor
+from deployments.nodekit.supervisor.telling import Notifier, Say, speaker
+
+__all__ = ["GAVE_UP", "Notifier", "Policy", "Say", "Spec", "Supervisor", "speaker"]
