@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 from .butane_check_storage import check_storage
 from .butane_error import Kind
 from .ignition import data_url_bytes
-from .unit_text import UnitTextError, assignments
+from .unit_text import LINE_MAX, UnitTextError, assignments
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -207,7 +207,7 @@ def _check_units(root: Map, findings: Findings) -> None:
 def _sections(unit: Map, findings: Findings) -> set[str] | None:
     """The sections of a unit's contents that assign anything; None if they cannot be read."""
     try:
-        return {assignment.section for assignment in assignments(unit.text("contents") or "")}
+        return {assignment.section for assignment in assignments(unit.text("contents") or "", line_max=LINE_MAX)}
     except UnitTextError as error:
         findings.add(unit.at("contents"), f"invalid unit content: {error}")
         return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 LINE_MAX = 2048
-"""The longest line in bytes that go-systemd lets pass."""
+"""The longest line in bytes that Ignition's parser lets pass."""
 
 
 class UnitTextError(Exception):
@@ -25,15 +25,15 @@ class Assignment:
     value: str
 
 
-def assignments(text: str) -> tuple[Assignment, ...]:
-    """Every assignment of a unit file, in its order. Raises UnitTextError."""
+def assignments(text: str, *, line_max: int | None = None) -> tuple[Assignment, ...]:
+    """Every assignment of a unit file, in its order; ``line_max`` bounds a line's bytes. Raises UnitTextError."""
     found: list[Assignment] = []
     section: str | None = None
     lines = iter(text.replace("\r\n", "\n").split("\n"))
     for line in lines:
         bare = line.strip()
-        if len(line.encode()) > LINE_MAX:
-            raise UnitTextError(f"line too long (max {LINE_MAX} bytes)")
+        if line_max is not None and len(line.encode()) > line_max:
+            raise UnitTextError(f"line too long (max {line_max} bytes)")
         if not bare or bare[0] in "#;":
             continue
         if bare[0] == "[":
