@@ -1,0 +1,192 @@
+"""Secrets reach the one program and nothing else; what does not fit is one clear line and a code of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+PASSWORD = "correct horse battery staple"
+
+
+def openssl(*arguments: str, feed: bytes = b"") -> bytes:
+    return subprocess.run(["openssl", *arguments], input=feed, check=True, capture_output=True).stdout
+
+
+@pytest.fixture(scope="session")
+def pair(tmp_path_factory) -> Path:
+    """A key, its certificate, the key as `openssl enc` and as PKCS#8, and a stranger's certificate."""
+    place = tmp_path_factory.mktemp("pair")
+    for name in ("server", "stranger"):
+        openssl(
+            *("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"),
+            *("-subj", f"/CN={name}", "-keyout", f"{place}/{name}.key", "-out", f"{place}/{name}.crt"),
+        )
+    openssl(
+        *("enc", "-aes-256-cbc", "-pbkdf2", "-salt", "-in", f"{place}/server.key"),
+        *("-out", f"{place}/server.key.enc", "-pass", f"pass:{PASSWORD}"),
+    )
+    openssl(
+        *("pkcs8", "-topk8", "-v2", "aes-256-cbc", "-in", f"{place}/server.key"),
+        *("-out", f"{place}/server.p8", "-passout", f"pass:{PASSWORD}"),
+    )
+    return place
+
+
+@pytest.fixture
+def memory():
+    """A directory on a tmpfs, as the unit mounts one at /tmp/secrets."""
+    place = Path(tempfile.mkdtemp(dir="/dev/shm"))
+    yield place
+    shutil.rmtree(place)
+
+
+@pytest.fixture
+def container(tmp_path, pair) -> Path:
+    """What the unit mounts: certificates and credentials."""
+    (tmp_path / "certs").mkdir()
+    (tmp_path / "run").mkdir()
+    shutil.copy(pair / "server.crt", tmp_path / "certs")
+    shutil.copy(pair / "server.key.enc", tmp_path / "certs")
+    (tmp_path / "run" / "cert_pass").write_text(PASSWORD)
+    return tmp_path
+
+
+SHOW = '\nprint("key", os.environ.get("FFS_TLS_KEY"), "pass", os.environ.get("CERT_PASS"), flush=True)\n'
+
+
+def test_the_key_is_decrypted_into_memory_and_wiped_at_the_end(supervise, container, memory, pair):
+    running = supervise(
+        "--secrets",
+        str(memory),
+        code=f"""
+key = os.environ["FFS_TLS_KEY"]
+print("mode", oct(os.stat(key).st_mode & 0o777), os.environ["FFS_TLS_CERT"], flush=True)
+open({str(container / "copy")!r}, "w").write(open(key).read())
+beat(); time.sleep(0.5)
+""",
+    )
+    running.wait_for(f"mode 0o600 {container}/certs/server.crt")
+    assert running.process.wait(20) == 0
+    wanted = openssl("pkey", "-in", str(pair / "server.key"), "-pubout")
+    assert openssl("pkey", "-in", str(container / "copy"), "-pubout") == wanted
+    assert list(memory.iterdir()) == []
+    assert PASSWORD not in running.text()
+
+
+def test_an_encrypted_pkcs8_key_does_as_well(supervise, container, memory, pair):
+    shutil.copy(pair / "server.p8", container / "certs" / "server.key.enc")
+    running = supervise("--secrets", str(memory), code=SHOW)
+    running.wait_for(f"key {memory}/server.key")
+
+
+def test_the_pass_phrase_may_come_from_the_environment_but_does_not_go_on(supervise, container, memory):
+    (container / "run" / "cert_pass").unlink()
+    running = supervise("--secrets", str(memory), code=SHOW, CERT_PASS=PASSWORD)
+    running.wait_for(f"key {memory}/server.key pass None")
+
+
+def test_each_setting_reaches_the_program_alone(supervise, container, memory):
+    (container / "run" / "env.DATABASE_PASSWORD").write_text("s3ntinel with spaces\nand a line")
+    running = supervise(
+        "--secrets",
+        str(memory),
+        code="""
+here = open("/proc/self/environ").read(), open("/proc/%d/environ" % os.getppid()).read()
+print("seen", [part.count("s3ntinel") for part in here], repr(os.environ["DATABASE_PASSWORD"]), flush=True)
+""",
+    )
+    running.wait_for(r"seen \[1, 0\] 's3ntinel with spaces\\nand a line'")
+
+
+def test_without_certificates_the_program_just_starts(supervise):
+    running = supervise(code=SHOW)
+    running.wait_for("key None")
+
+
+def test_an_old_key_from_before_a_crash_is_replaced(supervise, container, memory):
+    (memory / "server.key").write_text("old")
+    running = supervise("--secrets", str(memory), code=SHOW)
+    running.wait_for(f"key {memory}/server.key")
+
+
+def wrong_password(container: Path, pair: Path) -> None:
+    (container / "run" / "cert_pass").write_text("wrong")
+
+
+def no_password(container: Path, pair: Path) -> None:
+    (container / "run" / "cert_pass").unlink()
+
+
+def empty_password(container: Path, pair: Path) -> None:
+    (container / "run" / "cert_pass").write_text("")
+
+
+def no_key(container: Path, pair: Path) -> None:
+    (container / "certs" / "server.key.enc").unlink()
+
+
+def no_certificate(container: Path, pair: Path) -> None:
+    (container / "certs" / "server.crt").unlink()
+
+
+def another_certificate(container: Path, pair: Path) -> None:
+    shutil.copy(pair / "stranger.crt", container / "certs" / "server.crt")
+
+
+def a_broken_certificate(container: Path, pair: Path) -> None:
+    (container / "certs" / "server.crt").write_text("no certificate")
+
+
+def a_truncated_key(container: Path, pair: Path) -> None:
+    sealed = container / "certs" / "server.key.enc"
+    sealed.write_bytes(sealed.read_bytes()[:-5])
+
+
+def a_bad_name(container: Path, pair: Path) -> None:
+    (container / "run" / "env.NOT-A-NAME").write_text("x")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "code", "words"),
+    [
+        (wrong_password, 102, "cert_pass does not open"),
+        (empty_password, 102, "cert_pass is empty"),
+        (a_truncated_key, 102, "cert_pass does not open"),
+        (no_password, 101, "cert_pass, which is missing"),
+        (no_key, 101, "server.key.enc is missing"),
+        (no_certificate, 101, "server.crt is missing"),
+        (a_bad_name, 101, "env.NOT-A-NAME cannot be an environment variable"),
+        (another_certificate, 103, "does not fit"),
+        (a_broken_certificate, 103, "no certificate that openssl can read"),
+    ],
+)
+def test_what_does_not_fit_is_one_clear_line_and_a_code(supervise, container, pair, memory, spoil, code, words):
+    spoil(container, pair)
+    running = supervise("--secrets", str(memory), command=("echo", "started anyway"))
+    assert running.process.wait(30) == code
+    [line] = running.text().splitlines()
+    assert line.startswith("supervisor: not started: ")
+    assert words in line
+    assert list(memory.iterdir()) == []
+
+
+def test_the_key_is_never_written_to_a_disk(supervise, container, tmp_path):
+    if os.stat(tmp_path).st_dev == os.stat("/dev/shm").st_dev:
+        pytest.skip("the temporary directory is itself in memory")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    running = supervise("--secrets", str(disk), command=("true",))
+    assert running.process.wait(20) == 104
+    assert "is no tmpfs" in running.text()
+    assert list(disk.iterdir()) == []
+
+
+def test_an_image_without_openssl_is_named(supervise, container, memory):
+    running = supervise("--secrets", str(memory), command=("/bin/true",), PATH="/nonexistent")
+    assert running.process.wait(20) == 105
+    assert "openssl cannot be run in this image" in running.text()
