@@ -7,6 +7,7 @@ environment. ``docs/settings.md`` is made from :data:`VARIABLES`.
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +57,13 @@ VARIABLES: Final = (
     ),
     Variable("FFSWEB_EMAIL_URL", "printed (development)", "`smtp+tls://USER:PASSWORD@HOST:PORT`."),
     Variable("FFSWEB_EMAIL_FROM", "ffsweb@HOST", "The sender of mail."),
+    Variable("FFSWEB_UPLOAD_LIMIT", "20", "The largest upload in GB: an image archive, as a rule."),
+    Variable(
+        "FFSWEB_DASHBOARD_ADDRESSES",
+        "any",
+        "Addresses or networks from which this dashboard reaches its nodes, by commas: a new machine file lets SSH in "
+        "from these alone.",
+    ),
     Variable("FFSWEB_LOG_FORMAT", "console, json in production", "`console` or `json`."),
     Variable("FFSWEB_LOG_LEVEL", "INFO", "`DEBUG`, `INFO`, `WARNING` or `ERROR`."),
     Variable("FFSWEB_DEBUG", "false", "Django's debug pages; development only."),
@@ -66,7 +74,7 @@ _OF_THE_TESTS: Final = frozenset({"FFSWEB_TEST_REQUIRE"})
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """The values in use. ``redis_url`` is ``unix:///…`` below ``valkey`` when ``private_valkey`` is set."""
+    """The values in use. ``redis_url`` is ``unix:///…`` below ``valkey`` when ``private_valkey`` is set; ``upload_limit`` is in bytes."""
 
     process: str
     production: bool
@@ -86,6 +94,8 @@ class Environment:
     valkey: Path
     email_url: str
     email_from: str
+    upload_limit: int
+    dashboard_addresses: tuple[str, ...]
     log_format: str
     log_level: str
     unknown: tuple[str, ...]
@@ -115,7 +125,7 @@ def read(variables: Mapping[str, str], *, base: Path, uid: int, pid: int) -> Env
         port=port,
         public_url=public_url,
         hosts=_hosts(name, host, _list(env, "FFSWEB_HOSTS"), production=production),
-        trusted_proxies=_list(env, "FFSWEB_TRUSTED_PROXIES"),
+        trusted_proxies=_networks(env, "FFSWEB_TRUSTED_PROXIES"),
         data=data,
         keys=keys,
         static=_path(env, "FFSWEB_STATIC", base, base / "static"),
@@ -126,6 +136,8 @@ def read(variables: Mapping[str, str], *, base: Path, uid: int, pid: int) -> Env
         valkey=valkey,
         email_url=_text(env, "FFSWEB_EMAIL_URL", "dummymail://" if production else "consolemail://"),
         email_from=_text(env, "FFSWEB_EMAIL_FROM", f"ffsweb@{name}"),
+        upload_limit=_gigabytes(env, "FFSWEB_UPLOAD_LIMIT", "20"),
+        dashboard_addresses=_networks(env, "FFSWEB_DASHBOARD_ADDRESSES"),
         log_format=_choice(env, "FFSWEB_LOG_FORMAT", ("console", "json"), "json" if production else "console"),
         log_level=_choice(env, "FFSWEB_LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), "INFO"),
         unknown=unknown(variables),
@@ -212,6 +224,25 @@ def _flag(env: FileAwareMapping, name: str) -> bool:
 
 def _list(env: FileAwareMapping, name: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in _text(env, name, "").split(",") if part.strip())
+
+
+def _networks(env: FileAwareMapping, name: str) -> tuple[str, ...]:
+    parts = _list(env, name)
+    for part in parts:
+        try:
+            ipaddress.ip_network(part)
+        except ValueError as error:
+            msg = f"{name} holds {part!r}, which is no address and no network: {error}"
+            raise EnvironmentProblem(msg) from error
+    return parts
+
+
+def _gigabytes(env: FileAwareMapping, name: str, default: str) -> int:
+    value = _text(env, name, default)
+    if not value.isdecimal() or not 0 < int(value) <= 1000:
+        msg = f"{name} is {value!r}; write a whole number of GB, 1 to 1000."
+        raise EnvironmentProblem(msg)
+    return int(value) * 10**9
 
 
 def _path(env: FileAwareMapping, name: str, base: Path, default: Path) -> Path:

@@ -28,6 +28,8 @@ PRODUCTION = ENVIRONMENT.production
 DATA = ENVIRONMENT.data
 KEYS = ENVIRONMENT.keys
 PUBLIC_URL = ENVIRONMENT.public_url
+UPLOAD_LIMIT = ENVIRONMENT.upload_limit
+DASHBOARD_ADDRESSES = list(ENVIRONMENT.dashboard_addresses)
 _TESTING = PROCESS == "test"
 _HTTPS = PUBLIC_URL.startswith("https://")
 
@@ -64,6 +66,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "ffsweb.middleware.PrivatePages",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -73,6 +76,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "ffsweb.middleware.DeclaredAccess",
 ]
 
 ROOT_URLCONF = "ffsweb.urls"
@@ -115,7 +119,7 @@ CACHES = {
 }
 
 # An image archive is larger than /tmp may be, and is moved, not copied, from here into the store.
-FILE_UPLOAD_TEMP_DIR = None if _TESTING else str(DATA / "uploads")
+FILE_UPLOAD_TEMP_DIR = None if _TESTING else str(DATA / "incoming")
 FILE_UPLOAD_PERMISSIONS = 0o600
 FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o700
 
@@ -141,6 +145,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
+ACCOUNT_ADAPTER = "ffsweb.accounts.adapter.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
@@ -151,12 +156,14 @@ ACCOUNT_SESSION_REMEMBER = False
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 600
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if _HTTPS else "http"
 ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "10/m/ip,5/300s/key", "reauthenticate": "10/m/user"}
+MFA_ADAPTER = "ffsweb.accounts.mfa.Adapter"
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = "ffsweb"
 # uvicorn has already replaced the peer by the client that a trusted proxy names.
 ALLAUTH_TRUSTED_PROXY_COUNT = 0
 
 # --- Browser hardening -----------------------------------------------------------------------------------------
+SESSION_ENGINE = "ffsweb.accounts.sessions"
 SESSION_COOKIE_NAME = "__Host-ffsweb" if _HTTPS else "ffsweb"
 SESSION_COOKIE_SECURE = _HTTPS
 SESSION_COOKIE_HTTPONLY = True
