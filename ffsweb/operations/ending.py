@@ -1,0 +1,71 @@
+"""Ending an operation: its row, targets, holds, last line and audit event in one transaction."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.db.models import F, Max
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from .contract import Outcome
+from .models import Hold, LogLine, Operation, OperationTarget
+from .states import State, Stream, may_follow, of_target_at_the_end, severity
+
+
+def last_number(operation_id: int) -> int:
+    """The number of the last line of the log; 0 if there is none. One query by index."""
+    found = LogLine.objects.filter(operation_id=operation_id).aggregate(last=Max("number"))["last"]
+    return int(found or 0)
+
+
+def add_line(operation_id: int, text: str, *, stream: Stream = Stream.INFO) -> None:
+    """Append a line, with the operation's row locked by the caller."""
+    LogLine.objects.create(
+        operation_id=operation_id,
+        number=last_number(operation_id) + 1,
+        at=timezone.now(),
+        stream=stream,
+        text=text,
+    )
+
+
+def finish(operation: Operation, outcome: Outcome) -> None:
+    """End ``operation``, whose row the caller has locked in this transaction. Raises ValueError if it cannot end."""
+    if not may_follow(operation.condition, outcome.state):
+        msg = f"operation {operation.pk} is {operation.state} and cannot become {outcome.state}"
+        raise ValueError(msg)
+    add_line(operation.pk, f"{outcome.state.label}. {outcome.message}".strip(), stream=severity(outcome.state))
+    for target in operation.targets.all():
+        state, message = of_target_at_the_end(target.condition, outcome.state)
+        if state != target.state:
+            OperationTarget.objects.filter(pk=target.pk).update(state=state, message=target.message or message)
+    Hold.objects.filter(operation=operation).delete()
+    Operation.objects.filter(pk=operation.pk).update(
+        state=outcome.state,
+        message=outcome.message,
+        finished_at=Now(),
+        lease_holder="",
+        lease_until=None,
+        resume_at=None,
+        parked_reason="",
+        revision=F("revision") + 1,
+    )
+
+
+def park(operation: Operation, *, reason: str, seconds: float) -> None:
+    """Put a running ``operation`` aside for ``seconds``: lease released, holds kept. The caller has locked the row.
+
+    If somebody cancelled it in the meantime it goes on at once, so that its kind can end it.
+    """
+    if operation.cancel_requested_at is not None:
+        seconds = 0.0
+    add_line(operation.pk, f"Waiting: {reason}", stream=Stream.INFO)
+    Operation.objects.filter(pk=operation.pk).update(
+        state=State.PARKED,
+        resume_at=Now() + timedelta(seconds=seconds),
+        parked_reason=reason[:255],
+        lease_holder="",
+        lease_until=None,
+        revision=F("revision") + 1,
+    )

@@ -1,0 +1,74 @@
+"""What can go wrong in the engine.
+
+::
+
+    OperationError
+    ├── Busy            something that is to be held is held by another operation; ask again when that one ended
+    ├── UnknownKind     this installation knows no such kind of operation
+    ├── NotPossible     the operation is not in a state for what was asked
+    └── Stopped         the run ends here; raised inside a kind, which lets it pass
+        ├── Cancelled   somebody cancelled the operation
+        ├── Parked      it goes on later, from the journal
+        └── LeaseLost   another worker has it; nothing that this run writes counts any more
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+class OperationError(Exception):
+    """The root; its text is for the operator."""
+
+
+class Busy(OperationError):
+    """``resource`` is held by operation ``holder_id`` (``holder_title``), asked for by ``actor``, ``since`` (UTC)."""
+
+    def __init__(
+        self, *, resource: str, label: str, holder_id: int, holder_title: str, actor: str, since: datetime
+    ) -> None:
+        self.resource = resource
+        self.label = label
+        self.holder_id = holder_id
+        self.holder_title = holder_title
+        self.actor = actor
+        self.since = since
+        super().__init__(
+            f"{label} is in use since {since:%Y-%m-%d %H:%M:%S} UTC by operation {holder_id} “{holder_title}”, "
+            f"which {actor} asked for. Nothing was started. Wait for it to end, or cancel it."
+        )
+
+
+class UnknownKind(OperationError):
+    """No application of this installation has registered the kind."""
+
+
+class NotPossible(OperationError):
+    """The operation's state does not allow it; the text says which state that is."""
+
+
+class Stopped(OperationError):
+    """The run is to end. A kind lets it pass, or cleans up and returns an outcome."""
+
+
+class Cancelled(Stopped):
+    """Somebody cancelled."""
+
+
+class Parked(Stopped):
+    """Goes on in ``seconds`` (0: as soon as a worker is there), because of ``reason``."""
+
+    def __init__(self, reason: str, seconds: float = 0.0) -> None:
+        self.reason = reason
+        self.seconds = max(0.0, seconds)
+        super().__init__(reason)
+
+
+class LeaseLost(Stopped):
+    """This run is no longer the one that counts: it must not change anything any more."""
+
+    def __init__(self, text: str = "The lease of this operation was lost: another worker goes on with it.") -> None:
+        super().__init__(text)

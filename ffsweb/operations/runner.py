@@ -1,0 +1,183 @@
+"""Runs one operation from claim to end: the straight line that every kind goes through."""
+
+from __future__ import annotations
+
+import time
+import uuid
+
+import structlog
+from django.utils import timezone
+
+from . import claims, ending, kinds, messages, wakeup
+from .context import Context
+from .contract import Claim, OperationView, Outcome, Target
+from .errors import Cancelled, LeaseLost, Parked, UnknownKind
+from .journal import Journal
+from .lease import LeaseKeeper
+from .limits import TAKEOVERS
+from .models import Operation
+from .scrub import Scrubber
+from .states import State, Stream
+from .stopping import SHUTDOWN_REASON, StopSignal, process
+from .writer import Writer
+from .writes import Finish, Line, Park
+
+logger = structlog.get_logger(__name__)
+
+
+def run(operation_id: int) -> None:
+    """Claim the operation and run it until it has ended, is parked, or its lease is lost.
+
+    Does nothing if it cannot be claimed: a second message for the same operation is harmless. Blocks for as long as
+    the operation runs. What the kind raises ends up in the operation, not here.
+    """
+    if process.stopping:
+        return
+    claimed_at = time.monotonic()
+    claim = claims.claim(operation_id, holder=claims.holder_name())
+    if claim is not None:
+        _Run(claim, claimed_at).to_its_end()
+
+
+class _Run:
+    def __init__(self, claim: Claim, claimed_at: float) -> None:
+        self.claim = claim
+        self.stop = StopSignal()
+        self.scrubber = Scrubber()
+        self.journal = Journal(claim)
+        self.keeper = LeaseKeeper(claim, self.stop, claimed_at=claimed_at, abandon=self._abandon)
+        self.writer = Writer(
+            self.journal,
+            good=self.keeper.good,
+            wake=lambda: wakeup.publish(claim.operation_id),
+            lost=self.stop.set_lost,
+            lines_before=ending.last_number(claim.operation_id),
+        )
+        self.operation = Operation.objects.select_related("project").get(pk=claim.operation_id)
+
+    def to_its_end(self) -> None:
+        log = logger.bind(operation=self.claim.operation_id, kind=self.operation.kind, attempt=self.claim.attempt)
+        log.info("operation_begins", fence=str(self.claim.fence))
+        self.writer.start()
+        self.keeper.start()
+        try:
+            end = self._run_kind()
+            self.keeper.close()
+            if end is not None:
+                self.writer.commit(end)
+                self._go_on_at_once(end)
+            log.info("operation_run_ends", end=repr(end) if isinstance(end, Park) else getattr(end, "outcome", None))
+        except LeaseLost as error:
+            log.warning("operation_run_counts_no_more", reason=str(error))
+        finally:
+            self.keeper.close()
+            self.writer.close()
+
+    def _run_kind(self) -> Finish | Park | None:
+        """What the run comes to; None if it counts no more."""
+        try:
+            self._greet()
+            if self.operation.takeovers > TAKEOVERS:
+                return self._finish(State.UNKNOWN, _GIVEN_UP.format(self.operation.takeovers))
+            outcome = kinds.get(self.operation.kind)(self._context())
+            if not isinstance(outcome, Outcome):
+                msg = f"the kind {self.operation.kind!r} returned {outcome!r}, which is no outcome"
+                raise TypeError(msg)
+            return self._finish(outcome.state, outcome.message)
+        except LeaseLost:
+            return None
+        except Parked as parked:
+            return Park(self.scrubber.text(parked.reason), parked.seconds)
+        except Cancelled:
+            return self._finish(State.CANCELLED, self._cancelled())
+        except UnknownKind as error:
+            return self._finish(State.FAILED, f"{error} Nothing was changed.")
+        except Exception as error:  # noqa: BLE001 - the one place where what nobody expected becomes a state
+            return self._unexpected(error)
+
+    def _unexpected(self, error: Exception) -> Finish | Park | None:
+        text = self.scrubber.text(str(error)) or type(error).__name__
+        log = logger.bind(operation=self.claim.operation_id, kind=self.operation.kind)
+        if self.stop.lost:
+            log.info("operation_stopped_by", error=text)
+            return None
+        if self.stop.shutdown:
+            log.info("operation_stopped_by", error=text)
+            return Park(SHUTDOWN_REASON, 0.0)
+        if self.stop.event.is_set():
+            log.info("operation_stopped_by", error=text)
+            return self._finish(State.CANCELLED, f"{self._cancelled()} What was under way ended with: {text}")
+        number = uuid.uuid4().hex[:8]
+        log.exception("operation_error", error_id=number)
+        return self._finish(
+            State.FAILED,
+            f"Something that ffsweb did not expect went wrong (error {number}): {type(error).__name__}: {text}. The "
+            "steps show what was done until then; nothing was done after. The server's log has the details under "
+            "this number.",
+        )
+
+    def _greet(self) -> None:
+        if self.claim.took_over:
+            self._line("The worker that ran this vanished. Another one goes on with what is not done yet.")
+        elif self.claim.attempt > 1:
+            self._line("Goes on with what is not done yet.")
+
+    def _line(self, text: str) -> None:
+        self.writer.post(Line(timezone.now(), None, Stream.INFO, text))
+
+    def _context(self) -> Context:
+        operation = self.operation
+        rows = list(operation.targets.all())
+        view = OperationView(
+            id=operation.pk,
+            kind=operation.kind,
+            title=operation.title,
+            params=operation.params,
+            targets=tuple(Target(row.key, row.label) for row in rows),
+            project_id=operation.project_id,
+            plan_hash=operation.plan_hash,
+            actor_name=operation.actor_name,
+            attempt=self.claim.attempt,
+        )
+        if operation.cancel_requested_at is not None:
+            self.stop.set_cancel()
+        return Context(
+            operation=view,
+            fence=self.claim.fence,
+            target_ids={row.key: row.pk for row in rows},
+            done=self.journal.done_steps(),
+            writer=self.writer,
+            stop=self.stop,
+            scrubber=self.scrubber,
+        )
+
+    def _finish(self, state: State, message: str) -> Finish:
+        return Finish(Outcome(state, self.scrubber.text(message)))
+
+    def _cancelled(self) -> str:
+        by = Operation.objects.values_list("cancel_requested_by", flat=True).get(pk=self.claim.operation_id)
+        return f"{by or 'Somebody'} cancelled it. The steps above show what was done before."
+
+    def _go_on_at_once(self, end: Finish | Park) -> None:
+        if isinstance(end, Park) and not process.stopping:
+            due = Operation.objects.filter(pk=self.claim.operation_id, state=State.PARKED).claimable()
+            if due.exists():
+                messages.send(self.claim.operation_id)
+
+    def _abandon(self) -> None:
+        """The kind did not return in time after the worker began to stop: end its run without it."""
+        try:
+            self._line(
+                "The step under way did not end in time; the next start reads from the node what became of it."
+            )
+            self.writer.commit(Park(SHUTDOWN_REASON, 0.0))
+        except LeaseLost as error:
+            logger.warning("operation_not_parked", operation=self.claim.operation_id, reason=str(error))
+        else:
+            self.stop.set_lost()
+
+
+_GIVEN_UP = (
+    "{} workers ended while they ran this, so it is not tried again. What it did is in the steps above; read the nodes "
+    "again to see what is true, and look into the server's log for why the workers ended."
+)

@@ -1,0 +1,69 @@
+"""What a run writes into the database, as values that wait in a queue until the writer commits them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from .contract import Outcome
+from .states import State, StepState, Stream
+
+
+@dataclass(slots=True)
+class Line:
+    """A log line, scrubbed and cleaned. It gets its number from the writer, once."""
+
+    at: datetime
+    target_id: int | None
+    stream: Stream
+    text: str
+    number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StepWrite:
+    """The intent or the result of a step. Writing it twice does the same as writing it once."""
+
+    name: str
+    target_id: int | None
+    state: StepState
+    at: datetime
+    message: str = ""
+    evidence: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A target's state, and why."""
+
+    target_id: int
+    state: State
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How much of a target's bytes is done. Only the last one of a target counts."""
+
+    target_id: int
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Park:
+    """The run ends here and goes on in ``seconds``."""
+
+    reason: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The operation ends."""
+
+    outcome: Outcome
+
+
+Write = Line | StepWrite | Mark | Progress | Park | Finish

@@ -1,0 +1,106 @@
+"""People, projects and operations for the engine's tests."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.db import connections
+
+from ffsweb.accounts.models import Membership, Project, Role, User
+from ffsweb.operations import kinds, services
+from ffsweb.operations.models import Operation
+from ffsweb.operations.stopping import process
+
+from .processes import RedisServer
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """SQLite in a file: the engine has several threads, and these tests several processes."""
+    configuration = connections["default"].settings_dict
+    if "sqlite3" in configuration["ENGINE"]:
+        configuration["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
+
+
+@pytest.fixture
+def project(transactional_db: None) -> Project:
+    return Project.objects.create(name="serbest")
+
+
+@pytest.fixture
+def bob(project: Project) -> User:
+    bob = User.objects.create_user("bob", password="bob has a pass phrase")
+    Membership.objects.create(user=bob, project=project, role=Role.OPERATOR)
+    return bob
+
+
+@pytest.fixture
+def carol(project: Project) -> User:
+    carol = User.objects.create_user("carol", password="carol has a pass phrase")
+    Membership.objects.create(user=carol, project=project, role=Role.VIEWER)
+    return carol
+
+
+@pytest.fixture
+def mallory(project: Project) -> User:
+    return User.objects.create_user("mallory", password="mallory has a pass phrase")
+
+
+Enqueue = Callable[..., Operation]
+
+
+@pytest.fixture
+def enqueue(project: Project, bob: User) -> Enqueue:
+    def put(kind: str, *, targets: tuple[services.Target, ...] = (), holds: tuple[str, ...] = (), **params: object):
+        return services.enqueue(
+            kind=kind,
+            project=project,
+            actor=bob,
+            title=f"Test {kind}",
+            params=params,
+            targets=targets,
+            holds=holds,
+        )
+
+    return put
+
+
+@pytest.fixture
+def kind() -> Iterator[Callable[..., str]]:
+    """Registers a function under a fresh name, for this test alone."""
+    names: list[str] = []
+
+    def register(run: kinds.Run) -> str:
+        names.append(f"test-{uuid.uuid4().hex[:8]}")
+        kinds.register(names[-1], run)
+        return names[-1]
+
+    yield register
+    for name in names:
+        kinds._kinds.pop(name)
+
+
+@pytest.fixture
+def stopping_worker() -> Iterator[Callable[[], None]]:
+    """Makes this process look like a worker that has got SIGTERM; undone at the end."""
+
+    def stop() -> None:
+        process.stopping = True
+
+    yield stop
+    process.stopping = False
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RedisServer]:
+    """A real server on a unix socket; the settings of this process name it."""
+    with contextlib.closing(RedisServer(Path(os.path.realpath(tmp_path)))) as server:
+        monkeypatch.setattr(settings, "REDIS_URL", server.url)
+        server.start()
+        yield server

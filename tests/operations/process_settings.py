@@ -1,0 +1,12 @@
+"""Settings for the workers that the tests start: the engine without the fleet it does not know, and a short lease."""
+
+from __future__ import annotations
+
+from ffsweb.settings import *  # noqa: F403
+from ffsweb.settings import INSTALLED_APPS
+
+INSTALLED_APPS = [
+    *(app for app in INSTALLED_APPS if app not in {"deployments", "certificates"}),
+    "tests.operations.sample",
+]
+OPERATIONS_LEASE = 3.0

@@ -1,0 +1,1 @@
+"""An application with kinds of operations for tests with real worker processes."""
