@@ -1,0 +1,77 @@
+# Answers: one JSON object a line. `succeed` and `fail` end the program.
+
+answered=''    # set when the result was given
+result_file='' # where a detached operation leaves its result for whoever asks later
+journal_fd=''  # a detached operation's own standard output, the journal
+work=''        # a private directory on a tmpfs, gone at the end
+made=()        # unfinished files and directories to remove at the end
+
+say() {
+  printf '%s\n' "$1"
+  [[ -z $journal_fd ]] || printf '%s\n' "$1" >&"$journal_fd"
+}
+
+log() { say "$(jq -cn --arg text "${1:0:2000}" '{event: "log", text: $text}')"; }
+
+progress() { say "{\"event\":\"progress\",\"done\":$1,\"total\":$2}"; }
+
+# answer LINE: give the result, keep it where a later `follow` finds it.
+answer() {
+  answered=yes
+  [[ -z $result_file ]] || store "$result_file" 0600 <<<"$1"
+  say "$1"
+}
+
+# succeed [--arg NAME TEXT | --argjson NAME JSON]…
+succeed() {
+  answer "$(jq -cn "$@" '{event: "result", ok: true} + $ARGS.named')"
+  exit 0
+}
+
+# fail CODE TEXT
+fail() {
+  answer "$(jq -cn --arg code "$1" --arg text "${2:0:2000}" '{event: "result", ok: false, code: $code, text: $text}')"
+  exit 1
+}
+
+# fail_because CODE TEXT: adds what the failed command said; a full disk has a code of its own.
+fail_because() {
+  local said=''
+  [[ -z $work ]] || said=$(tail -c 600 "$work/stderr" | tr -c '[:print:]\n' '?' | tail -n 3)
+  case $said in
+    *'No space left on device'* | *'no space left on device'* | *'Disk quota exceeded'*)
+      fail disk-full "The disk is full. $2 Nothing that ran was changed. Free some space (prune old releases) and try again." ;;
+  esac
+  fail "$1" "$2${said:+ It said: $said}"
+}
+
+# try CODE TEXT COMMAND…: a command (no function: errexit would be off inside it) that may fail.
+try() {
+  local code=$1 text=$2
+  shift 2
+  "$@" || fail_because "$code" "$text"
+}
+
+at_exit() {
+  local status=$?
+  trap - EXIT
+  set +e
+  if [[ -z $answered ]]; then
+    answered=yes
+    (fail_because internal "ffs-node stopped with status $status near line ${failed_line:-?}.")
+    status=1
+  fi
+  (( ${#made[@]} == 0 )) || rm -rf --one-file-system -- "${made[@]}"
+  [[ -z $work ]] || rm -rf -- "$work"
+  exit "$status"
+}
+
+begin() {
+  trap 'failed_line=$LINENO' ERR
+  trap at_exit EXIT
+  [[ -n $root || $EUID == 0 ]] || fail not-root "ffs-node has to be run by root: sudo -n $program."
+  mkdir -p -m 0700 -- "$own_runtime" "$own_runtime/locks"
+  work=$(mktemp -d "$own_runtime/work.XXXXXXXX")
+  export TMPDIR=$work
+  exec 2>"$work/stderr"
+}

@@ -1,0 +1,77 @@
+# A service's everyday verbs: start, stop, restart, and its journal.
+
+verb_control() {
+  local action=''
+  if [[ ${*: -1} =~ ^(start|stop|restart)$ ]]; then
+    action=${*: -1}
+    set -- "${@:1:$#-1}"
+  elif [[ ${1-} =~ ^(start|stop|restart)$ ]]; then
+    action=$1
+    shift
+  fi
+  options 'fence service' '' '' "$@"
+  [[ -n $action ]] || fail bad-argument "control takes start, stop or restart."
+  lock "switch-${option[service]}" 10
+  check_fence "service-${option[service]}"
+  [[ -e $quadlets/ffs-${option[service]}.container ]] || fail not-found "There is no service ${option[service]} on this node."
+  [[ $action == stop || -e $services/${option[service]}/deployed ]] ||
+    fail not-deployed "Nothing was deployed to this service yet, so there is nothing to start."
+  # systemd does the work: the lock is not kept while a slow start is awaited, so that a restore need not wait.
+  unlock "switch-${option[service]}"
+  [[ $action == stop ]] || systemctl reset-failed "ffs-${option[service]}.service" || true
+  systemctl "$action" "ffs-${option[service]}.service" </dev/null || {
+    journal_tail "${option[service]}" "$(( EPOCHSECONDS - 30 ))"
+    fail systemd "systemd could not $action ffs-${option[service]}.service; its last lines are above."
+  }
+  unit_condition "${option[service]}"
+  succeed "${condition[@]}"
+}
+
+# The text to look for is literal: it is given to journalctl as a quoted pattern.
+verb_logs() {
+  local arguments=(--quiet --no-pager --output=json --output-fields=MESSAGE --all)
+  options 'service' 'lines since grep' 'follow' "$@"
+  [[ -z ${option[grep]+set} ]] || arguments+=(--grep="\\Q${option[grep]//\\E/}\\E" --case-sensitive=false)
+  [[ -z ${option[since]+set} ]] || arguments+=(--since="@${option[since]}")
+  arguments+=(--unit="ffs-${option[service]}.service" --lines="${option[lines]:-200}")
+  if [[ -n ${option[follow]+set} ]]; then
+    follow_journal "${arguments[@]}"
+  else
+    # With --grep and --lines journalctl begins at the newest.
+    { journalctl "${arguments[@]}" </dev/null || true; } | journal_lines | if [[ -n ${option[grep]+set} ]]; then sort_lines; else cat; fi
+  fi
+  succeed
+}
+
+journal_lines() {
+  jq -c --unbuffered '{event: "line", at: ((.__REALTIME_TIMESTAMP | tonumber) / 1000000),
+    text: (.MESSAGE | if type == "array" then implode else (. // "") | tostring end | .[:8192])}'
+}
+
+sort_lines() { jq -cs 'sort_by(.at)[]'; }
+
+# follow_journal ARGUMENT…: for as long as somebody reads. A line now and then, so that a closed connection is noticed.
+follow_journal() {
+  local line fd status
+  # --grep with --lines would begin at the newest and stop there: what was before is shown first, then followed.
+  exec {fd}< <(
+    if [[ -n ${option[grep]+set} ]]; then
+      { journalctl "$@" --cursor-file="$work/cursor" || true; } | journal_lines | sort_lines
+      set -- "${@/#--lines=*/--lines=0}"
+    fi
+    exec journalctl "$@" --follow </dev/null | journal_lines
+  )
+  reader=$!
+  trap 'kill -- "$reader" 2>/dev/null; at_exit' EXIT
+  while :; do
+    status=0
+    IFS= read -r -t 10 -u "$fd" line || status=$?
+    if (( status == 0 )); then
+      printf '%s\n' "$line"
+    elif (( status > 128 )); then
+      printf '%s\n' '{"event":"alive"}'
+    else
+      break
+    fi
+  done
+}
