@@ -1,3 +1,7 @@
+"""The app of people, projects and roles."""
+
+from __future__ import annotations
+
 from django.apps import AppConfig
 
 
@@ -6,3 +10,7 @@ class AccountsConfig(AppConfig):
 
     name = "ffsweb.accounts"
     label = "accounts"
+
+    def ready(self) -> None:
+        """Listen to log-ins."""
+        from . import receivers  # noqa: F401

@@ -1,0 +1,35 @@
+"""The pages for what went wrong. A fragment's request gets a fragment."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.template.loader import render_to_string
+
+from .htmx import is_partial
+
+
+def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """400"""
+    return _page(request, 400, "")
+
+
+def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """403, with the reason that the view gave."""
+    return _page(request, 403, str(exception or ""))
+
+
+def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """404; the reason only if a view gave one (the resolver's lists every address)."""
+    reason = exception.args[0] if exception and exception.args and isinstance(exception.args[0], str) else ""
+    return _page(request, 404, reason)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """500, without the database: it may be what is broken."""
+    return HttpResponse(render_to_string("errors/500.html"), status=500)
+
+
+def _page(request: HttpRequest, status: int, reason: str) -> HttpResponse:
+    template = "errors/fragment.html" if is_partial(request) else f"errors/{status}.html"
+    return render(request, template, {"reason": reason, "status": status}, status=status)

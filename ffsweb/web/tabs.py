@@ -1,0 +1,96 @@
+"""The navigation: the bar at the top, and the tabs of a project and of the system pages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.urls import NoReverseMatch, reverse
+
+PENDING: frozenset[str] = frozenset(
+    {
+        "deployments:fleet",
+        "deployments:project",
+        "deployments:nodes",
+        "deployments:services",
+        "deployments:releases",
+        "deployments:settings",
+        "deployments:images",
+        "deployments:files",
+        "certificates:list",
+        "operations:list",
+    }
+)
+"""Names of pages that are not wired into ffsweb.urls; a test fails for each that resolves while it is listed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tab:
+    """One entry: the name of its address, the word, an icon, and the first path segments that belong to it."""
+
+    name: str
+    text: str
+    icon: str
+    segments: frozenset[str]
+    admins_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A tab as it is drawn on one page."""
+
+    href: str
+    text: str
+    icon: str
+    current: bool
+
+
+def _tab(name: str, text: str, icon: str, *segments: str, admins_only: bool = False) -> Tab:
+    return Tab(name, text, icon, frozenset(segments), admins_only)
+
+
+NAVIGATION = (
+    _tab("deployments:fleet", "Fleet", "layout-grid", ""),
+    _tab("projects:list", "Projects", "stack-2", "projects"),
+    _tab("operations:list", "Operations", "activity", "operations"),
+    _tab("system:home", "System", "settings", "system", admins_only=True),
+)
+PROJECT = (
+    _tab("deployments:project", "Overview", "home", "", "plans"),
+    _tab("deployments:nodes", "Nodes", "server", "nodes"),
+    _tab("deployments:services", "Services", "box", "services"),
+    _tab("deployments:releases", "Releases", "tag", "releases", "images", "files"),
+    _tab("certificates:list", "Certificates", "certificate", "certificates"),
+    _tab("deployments:settings", "Settings", "adjustments", "settings"),
+    _tab("projects:members", "Members", "users", "members"),
+    _tab("audit:project", "Audit", "list-check", "audit", admins_only=True),
+)
+RELEASES = (
+    _tab("deployments:releases", "Releases", "tag", "releases"),
+    _tab("deployments:images", "Images", "package", "images"),
+    _tab("deployments:files", "Files", "folder", "files"),
+)
+SYSTEM = (
+    _tab("system:people", "People", "users", "people", "invite", "links"),
+    _tab("audit:all", "Audit", "list-check", "audit"),
+)
+
+
+def links(tabs: tuple[Tab, ...], segment: str, *, admin: bool, args: tuple[str, ...] = ()) -> list[Link]:
+    """``tabs`` for one page: ``segment`` tells which is current; those for admins are left out for others."""
+    drawn = []
+    for tab in tabs:
+        if tab.admins_only and not admin:
+            continue
+        href = _address(tab.name, args)
+        if href:
+            drawn.append(Link(href, tab.text, tab.icon, segment in tab.segments))
+    return drawn
+
+
+def _address(name: str, args: tuple[str, ...]) -> str:
+    try:
+        return reverse(name, args=args)
+    except NoReverseMatch:
+        if name in PENDING:
+            return ""
+        raise
