@@ -1,11 +1,9 @@
 #!/usr/bin/env python3
-"""Django's command line for ffsweb."""
+"""Django's command line for ffsweb: the same as ``ffs manage``."""
 
-import os
 import sys
 
-from django.core.management import execute_from_command_line
+from ffsweb.runtime.administer import manage
 
 if __name__ == "__main__":
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ffsweb.settings")
-    execute_from_command_line(sys.argv)
+    sys.exit(manage(sys.argv[1:]))

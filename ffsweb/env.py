@@ -1,7 +1,7 @@
 """What the environment says: every variable that ffsweb reads, with its default, checked.
 
 Each may be given as ``NAME_FILE`` too: the path of a file that holds the value. Nothing else in ffsweb reads the
-environment. ``docs/settings.md`` is made from :data:`VARIABLES`.
+environment. ``ffsweb.variables`` lists them.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 
 from environ.fileaware_mapping import FileAwareMapping  # type: ignore[import-untyped]
 
+from ffsweb.variables import OF_THE_TESTS, VARIABLES
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -29,52 +31,11 @@ class EnvironmentProblem(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Variable:
-    """One variable as the documentation shows it."""
-
-    name: str
-    default: str
-    meaning: str
-
-
-VARIABLES: Final = (
-    Variable("FFSWEB_ENVIRONMENT", "development", "`development` or `production`; production refuses weak settings."),
-    Variable("FFSWEB_ADDRESS", "127.0.0.1:8000", "Where the web process listens: `HOST:PORT` or `[IPv6]:PORT`."),
-    Variable("FFSWEB_PUBLIC_URL", "http://FFSWEB_ADDRESS", "The address in the browser; https in production."),
-    Variable("FFSWEB_HOSTS", "host of the public URL", "Further host names to answer to, separated by commas."),
-    Variable(
-        "FFSWEB_TRUSTED_PROXIES", "none", "Addresses or networks whose `X-Forwarded-*` headers count, by commas."
-    ),
-    Variable("FFSWEB_DATA", "var/data", "Database, images, files, logs: what a backup holds."),
-    Variable("FFSWEB_KEYS", "var/keys", "Keys, mode 0700, outside FFSWEB_DATA and its backups."),
-    Variable("FFSWEB_STATIC", "static", "Where `collectstatic` puts style sheets and scripts."),
-    Variable("FFSWEB_SECRET_KEY", "made in FFSWEB_KEYS", "Signs sessions and links; at least 50 characters."),
-    Variable("DATABASE_URL", "SQLite in FFSWEB_DATA", "`postgres://USER:PASSWORD@HOST/NAME`, or `sqlite:////PATH`."),
-    Variable(
-        "FFSWEB_REDIS_URL",
-        "a private Valkey",
-        "`redis://…`, `rediss://…` or `unix:///PATH` of a Redis (7.2 or later) or Valkey.",
-    ),
-    Variable("FFSWEB_EMAIL_URL", "printed (development)", "`smtp+tls://USER:PASSWORD@HOST:PORT`."),
-    Variable("FFSWEB_EMAIL_FROM", "ffsweb@HOST", "The sender of mail."),
-    Variable("FFSWEB_UPLOAD_LIMIT", "20", "The largest upload in GB: an image archive, as a rule."),
-    Variable(
-        "FFSWEB_DASHBOARD_ADDRESSES",
-        "any",
-        "Addresses or networks from which this dashboard reaches its nodes, by commas: a new machine file lets SSH in "
-        "from these alone.",
-    ),
-    Variable("FFSWEB_LOG_FORMAT", "console, json in production", "`console` or `json`."),
-    Variable("FFSWEB_LOG_LEVEL", "INFO", "`DEBUG`, `INFO`, `WARNING` or `ERROR`."),
-    Variable("FFSWEB_DEBUG", "false", "Django's debug pages; development only."),
-    Variable("FFSWEB_PROCESS", "set by `ffs`", "Which process this is: web, worker, beat or command."),
-)
-_OF_THE_TESTS: Final = frozenset({"FFSWEB_TEST_REQUIRE"})
-
-
-@dataclass(frozen=True, slots=True)
 class Environment:
-    """The values in use. ``redis_url`` is ``unix:///…`` below ``valkey`` when ``private_valkey`` is set; ``upload_limit`` is in bytes."""
+    """The values in use; ``upload_limit`` in bytes.
+
+    ``valkey`` is the directory of the private server's socket; ``redis_url`` leads there if ``private_valkey``.
+    """
 
     process: str
     production: bool
@@ -146,17 +107,17 @@ def read(variables: Mapping[str, str], *, base: Path, uid: int, pid: int) -> Env
 
 def unknown(names: Iterable[str]) -> tuple[str, ...]:
     """The ``FFSWEB_*`` names that mean nothing here, sorted: a misspelt one would silently do nothing."""
-    known = {variable.name for variable in VARIABLES} | _OF_THE_TESTS
+    known = {variable.name for variable in VARIABLES} | OF_THE_TESTS
     return tuple(
         sorted(name for name in names if name.startswith("FFSWEB_") and name.removesuffix("_FILE") not in known)
     )
 
 
 def address(text: str) -> tuple[str, int]:
-    """Host and port of ``HOST:PORT`` or ``[IPv6]:PORT``. Port 0 lets the system choose."""
+    """Host and port of ``HOST:PORT`` or ``[IPv6]:PORT``."""
     host, colon, port = text.rpartition(":")
     bare = host.removeprefix("[").removesuffix("]")
-    if not colon or not bare or not port.isdecimal() or int(port) > 65535 or (":" in bare and bare == host):
+    if not colon or not bare or not port.isdecimal() or not 0 < int(port) < 65536 or (":" in bare and bare == host):
         msg = f"FFSWEB_ADDRESS is {text!r}; write HOST:PORT, for instance 127.0.0.1:8000 or [::1]:8000."
         raise EnvironmentProblem(msg)
     return bare, int(port)

@@ -119,7 +119,7 @@ CACHES = {
 }
 
 # An image archive is larger than /tmp may be, and is moved, not copied, from here into the store.
-FILE_UPLOAD_TEMP_DIR = None if _TESTING else str(DATA / "incoming")
+FILE_UPLOAD_TEMP_DIR = str(DATA / "incoming") if (DATA / "incoming").is_dir() else None
 FILE_UPLOAD_PERMISSIONS = 0o600
 FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o700
 

@@ -1,0 +1,61 @@
+"""``ffs``: the one program. Each command is a module of ``ffsweb.runtime``, loaded only when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """``function`` of ``module`` takes the arguments after the command and returns the exit code; ours if no help."""
+
+    module: str
+    function: str = "run"
+    help: str = ""
+
+
+COMMANDS: Final = {
+    "--watchdog": Command("ffsweb.runtime.supervise", help="run everything, supervised"),
+    "--sd-notify": Command("ffsweb.runtime.supervise", help="the same under systemd (Type=notify)"),
+    "web": Command("ffsweb.runtime.web", help="the pages alone, in the foreground"),
+    "worker": Command("ffsweb.runtime.worker", help="the worker alone"),
+    "beat": Command("ffsweb.runtime.beat", help="the clock alone"),
+    "prepare": Command("ffsweb.runtime.prepare", help="make directories and keys, and check them"),
+    "migrate": Command("ffsweb.runtime.administer", "migrate", "bring the database up to date"),
+    "manage": Command("ffsweb.runtime.administer", "manage", "any of Django's commands: ffs manage help"),
+    "audit": Command("ffsweb.runtime.administer", "audit", "verify: check the audit log's hash chain"),
+    "supervise": Command(
+        "deployments.nodekit.supervisor.command", "main", "[options] -- COMMAND: supervise a program"
+    ),
+    "valkey": Command("ffsweb.runtime.valkey"),
+    "banner": Command("ffsweb.runtime.banner"),
+}
+
+
+def usage() -> str:
+    """The commands, one a line."""
+    lines = [f"  ffs {name:<12} {command.help}" for name, command in COMMANDS.items() if command.help]
+    return "\n".join(["usage:", *lines, "", "Settings come from the environment: docs/settings.md."]) + "\n"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns its exit code, 2 for none."""
+    given = sys.argv[1:] if arguments is None else arguments
+    if given[:1] in (["--help"], ["-h"], ["help"]):
+        sys.stdout.write(usage())
+        return 0
+    command = COMMANDS.get(given[0]) if given else None
+    if command is None:
+        sys.stderr.write((f"ffs: there is no command {given[0]!r}\n" if given else "") + usage())
+        return 2
+    # The two modes are options of one command; to all others their own name means nothing.
+    rest = list(given) if given[0].startswith("--") else list(given[1:])
+    code = getattr(importlib.import_module(command.module), command.function)(rest)
+    return int(code)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The processes of ffsweb: what each does when it runs, alone or under the supervisor. One module per command."""

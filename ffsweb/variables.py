@@ -1,0 +1,67 @@
+"""The environment variables of ffsweb, as the documentation lists them: ``docs/settings.md`` is made from here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One variable as the documentation shows it."""
+
+    name: str
+    default: str
+    meaning: str
+
+
+VARIABLES: Final = (
+    Variable("FFSWEB_ENVIRONMENT", "development", "`development` or `production`; production refuses weak settings."),
+    Variable("FFSWEB_ADDRESS", "127.0.0.1:8000", "Where the web process listens: `HOST:PORT` or `[IPv6]:PORT`."),
+    Variable("FFSWEB_PUBLIC_URL", "http://FFSWEB_ADDRESS", "The address in the browser; https in production."),
+    Variable("FFSWEB_HOSTS", "host of the public URL", "Further host names to answer to, separated by commas."),
+    Variable(
+        "FFSWEB_TRUSTED_PROXIES", "none", "Addresses or networks whose `X-Forwarded-*` headers count, by commas."
+    ),
+    Variable("FFSWEB_DATA", "var/data", "Database, images, files, logs: what a backup holds."),
+    Variable("FFSWEB_KEYS", "var/keys", "Keys, mode 0700, outside FFSWEB_DATA and its backups."),
+    Variable("FFSWEB_STATIC", "static", "Where `collectstatic` puts style sheets and scripts."),
+    Variable("FFSWEB_SECRET_KEY", "made in FFSWEB_KEYS", "Signs sessions and links; at least 50 characters."),
+    Variable("DATABASE_URL", "SQLite in FFSWEB_DATA", "`postgres://USER:PASSWORD@HOST/NAME`, or `sqlite:////PATH`."),
+    Variable(
+        "FFSWEB_REDIS_URL",
+        "a private Valkey",
+        "`redis://…`, `rediss://…` or `unix:///PATH` of a Redis (7.2 or later) or Valkey.",
+    ),
+    Variable("FFSWEB_EMAIL_URL", "printed (development)", "`smtp+tls://USER:PASSWORD@HOST:PORT`."),
+    Variable("FFSWEB_EMAIL_FROM", "ffsweb@HOST", "The sender of mail."),
+    Variable("FFSWEB_UPLOAD_LIMIT", "20", "The largest upload in GB: an image archive, as a rule."),
+    Variable(
+        "FFSWEB_DASHBOARD_ADDRESSES",
+        "any",
+        "Addresses or networks from which the dashboard reaches nodes: machine files let SSH in from these alone.",
+    ),
+    Variable("FFSWEB_LOG_FORMAT", "console, json in production", "`console` or `json`."),
+    Variable("FFSWEB_LOG_LEVEL", "INFO", "`DEBUG`, `INFO`, `WARNING` or `ERROR`."),
+    Variable("FFSWEB_DEBUG", "false", "Django's debug pages; development only."),
+    Variable("FFSWEB_PROCESS", "set by `ffs`", "Which process this is: web, worker, beat or command."),
+)
+OF_THE_TESTS: Final = frozenset({"FFSWEB_TEST_REQUIRE"})
+
+
+def markdown() -> str:
+    """The text of ``docs/settings.md``."""
+    rows = "\n".join(f"| `{v.name}` | {v.default} | {v.meaning} |" for v in VARIABLES)
+    return f"{_HEAD}\n| Variable | Default | Meaning |\n| --- | --- | --- |\n{rows}\n"
+
+
+_HEAD: Final = """# Settings
+
+Everything that an installation may choose comes from the environment. Each variable may be given as `NAME_FILE` too:
+the path of a file that holds the value (for passwords, above all). `ffs` says at the start when an `FFSWEB_*`
+variable is set that does not exist, and names a value that cannot be used.
+
+With `FFSWEB_ENVIRONMENT=production` nothing starts with a weak or known secret key, with a public address without
+https, with debug pages, with any host name allowed, or with a default database password. Nowhere does anything start
+with keys inside `FFSWEB_DATA`, or with keys that others can read.
+"""
