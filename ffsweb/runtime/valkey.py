@@ -78,8 +78,10 @@ def run(arguments: list[str]) -> int:
 
 def missing() -> str:
     """What to say when there is no server to run."""
-    return "No valkey-server or redis-server was found. Install one (Debian: apt install redis-server), "
+    return (
+        "No valkey-server or redis-server was found. Install one (Debian: apt install redis-server), "
         "or name a running one in FFSWEB_REDIS_URL."
+    )
 
 
 def described(values: env.Environment) -> str:
