@@ -11,16 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from .choose import Chosen, choose
+from .compression import open_outer
 from .errors import BadDocument, NoSuchImage, WrongDigest
 from .imageconfig import ParsedConfig, parse_config
 from .limits import DEFAULT_LIMITS, ImageLimits
 from .members import take_in
 from .store import ImportedImage, Layer, Store
-from .streams import Budget, Counted, Progress, open_outer
+from .streams import Budget, Counted, Progress
 from .tarstream import TarReader
 
 if TYPE_CHECKING:
-    from .blobs import Draft
+    from .drafts import Draft
 
 
 def import_archive(

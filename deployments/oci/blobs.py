@@ -7,7 +7,6 @@ temporary file found under the exclusive lock belongs to nobody alive.
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import hashlib
 import os
@@ -20,25 +19,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from .digests import from_hash, hex_of, is_hex
-from .errors import BlobDamaged, BlobMissing, DiskFull, StoreBusy
-from .streams import CHUNK, size_text
+from .drafts import Workspace, disk_errors, sync
+from .errors import BlobDamaged, BlobMissing, StoreBusy
+from .streams import CHUNK
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-RESERVE = 512 * 1024 * 1024
-"""Bytes that a writer leaves free on the file system, because the dashboard's database may be on it too."""
-
-_LOOK_EVERY = 64 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A finished temporary file with the digest and size of what is in it."""
-
-    path: Path
-    digest: str
-    size: int
+GRACE = 3600.0
+"""Seconds for which a new blob stays though nothing refers to it: its row may not have been written yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,82 +36,6 @@ class Removed:
 
     blobs: int
     size: int
-
-
-class Workspace:
-    """A writer's place for temporary files; all that was not kept is gone when it closes."""
-
-    def __init__(self, blobs: BlobDirectory, directory: Path) -> None:
-        self._blobs, self._directory = blobs, directory
-        self._count = 0
-        self._until_look = 0
-
-    @contextmanager
-    def write(self) -> Iterator[DraftWriter]:
-        """A new temporary file; ``writer.draft`` is set when the block ends without an exception."""
-        self._count += 1
-        path = self._directory / str(self._count)
-        with disk_errors():
-            writer = DraftWriter(self, path)
-        try:
-            yield writer
-            writer.finish()
-        finally:
-            writer.close()
-
-    def keep(self, draft: Draft) -> None:
-        """Put a draft in place under its digest, durably once ``publish`` has run. Replaces an equal blob."""
-        with disk_errors():
-            descriptor = os.open(draft.path, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-            os.utime(draft.path)
-            draft.path.replace(self._blobs.path(draft.digest))
-
-    def publish(self) -> None:
-        """Make the names of everything kept so far durable."""
-        sync_directory(self._blobs.directory)
-
-    def room(self, size: int) -> None:
-        """Raise DiskFull when writing ``size`` more bytes would eat into the reserve. Looks every 64 MiB."""
-        self._until_look -= size
-        if self._until_look > 0:
-            return
-        self._until_look = _LOOK_EVERY
-        free = shutil.disk_usage(self._directory).free
-        if free < RESERVE + _LOOK_EVERY:
-            raise DiskFull(f"The data directory's disk has only {size_text(free)} left.")
-
-
-class DraftWriter:
-    """Hashes and writes one temporary file."""
-
-    def __init__(self, workspace: Workspace, path: Path) -> None:
-        self._workspace, self._path = workspace, path
-        self._file: BinaryIO = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb", 0)
-        self._hash = hashlib.sha256()
-        self.size = 0
-        self.draft: Draft
-
-    def write(self, data: bytes) -> None:
-        """Append. Raises DiskFull."""
-        self._workspace.room(len(data))
-        self._hash.update(data)
-        with disk_errors():
-            view = memoryview(data)
-            while view:
-                view = view[self._file.write(view) :]
-        self.size += len(data)
-
-    def finish(self) -> None:
-        """Set ``draft``."""
-        self.draft = Draft(self._path, from_hash(self._hash), self.size)
-
-    def close(self) -> None:
-        """Close the file; the workspace removes it."""
-        self._file.close()
 
 
 class BlobDirectory:
@@ -178,7 +91,7 @@ class BlobDirectory:
         with self._locked(fcntl.LOCK_SH), disk_errors():
             directory = Path(tempfile.mkdtemp(prefix="new-", dir=self._scratch))
             try:
-                yield Workspace(self, directory)
+                yield Workspace(directory, self.directory)
             finally:
                 shutil.rmtree(directory, ignore_errors=True)
 
@@ -203,7 +116,7 @@ class BlobDirectory:
             size += path.stat().st_size
             path.unlink()
             blobs += 1
-        sync_directory(self.directory)
+        sync(self.directory)
         return Removed(blobs, size)
 
     @contextmanager
@@ -217,23 +130,3 @@ class BlobDirectory:
             yield
         finally:
             os.close(descriptor)
-
-
-@contextmanager
-def disk_errors() -> Iterator[None]:
-    """Turn "no space left" and "quota exceeded" into DiskFull."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFull("The data directory's disk is full.") from error
-        raise
-
-
-def sync_directory(directory: Path) -> None:
-    """Make renames within a directory durable."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

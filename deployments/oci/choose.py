@@ -6,10 +6,11 @@ import posixpath
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .descriptors import Descriptor
 from .digests import is_hex
 from .documents import Json, parse_json
 from .errors import BadDocument, BadLayer, NoSuchImage, NotAnImage, SeveralImages, WrongDigest
-from .manifests import INDEX_TYPES, MANIFEST_TYPES, Descriptor, Index, Manifest, parse_document
+from .manifests import INDEX_TYPES, MANIFEST_TYPES, Index, Manifest, parse_document
 from .members import Member, Members
 
 if TYPE_CHECKING:

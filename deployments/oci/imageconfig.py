@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from .descriptors import Platform
 from .digests import is_digest
 from .documents import Json, parse_json
 from .errors import BadLayer, NotAnImage
-from .manifests import LAYER_LIMIT, Platform
+from .manifests import LAYER_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

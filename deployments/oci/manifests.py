@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from .digests import digest_of, is_digest
+from .descriptors import Descriptor, parse_descriptor
+from .digests import digest_of
 from .documents import Json, canonical_json, parse_json
 from .errors import BadDocument, BadLayer, NotAnImage
 
@@ -37,47 +38,6 @@ LAYER_TYPES = frozenset(
 
 LAYER_LIMIT = 127
 """Layers of one image: more cannot be mounted as an overlay by every kernel, and podman refuses them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Platform:
-    """Where an image runs; ``variant`` is such as ``v8``, mostly empty."""
-
-    os: str
-    architecture: str
-    variant: str = ""
-
-    def __str__(self) -> str:
-        return "/".join(filter(None, (self.os, self.architecture, self.variant)))
-
-    def fits(self, architecture: str) -> bool:
-        """Whether ``architecture`` (``arm64`` or ``arm64/v8``) means this platform."""
-        return architecture in (self.architecture, f"{self.architecture}/{self.variant}")
-
-
-@dataclass(frozen=True, slots=True)
-class Descriptor:
-    """A reference to a blob: its type, digest and size in bytes."""
-
-    media_type: str
-    digest: str
-    size: int
-    annotations: tuple[tuple[str, str], ...] = ()
-    platform: Platform | None = None
-
-    def annotation(self, name: str) -> str:
-        """An annotation's value, "" if it has none."""
-        return dict(self.annotations).get(name, "")
-
-    def as_json(self) -> dict[str, object]:
-        """The descriptor as it stands in a document."""
-        value: dict[str, object] = {"mediaType": self.media_type, "digest": self.digest, "size": self.size}
-        if self.annotations:
-            value["annotations"] = dict(self.annotations)
-        if self.platform is not None:
-            platform = {"os": self.platform.os, "architecture": self.platform.architecture}
-            value["platform"] = platform | ({"variant": self.platform.variant} if self.platform.variant else {})
-        return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,14 +105,14 @@ def parse_document(data: bytes, what: str) -> Manifest | Index:
     if has_manifests:
         if media_type not in INDEX_TYPES | {""}:
             node.fail(f"is an index under the type {media_type!r}")
-        return Index(tuple(_descriptor(item) for item in node.get("manifests").items()))
+        return Index(tuple(parse_descriptor(item) for item in node.get("manifests").items()))
     return _manifest(node, media_type)
 
 
 def _manifest(node: Json, media_type: str) -> Manifest:
     if media_type not in MANIFEST_TYPES | {""}:
         node.fail(f"is a manifest under the type {media_type!r}")
-    config = _descriptor(node.get("config"))
+    config = parse_descriptor(node.get("config"))
     if config.media_type not in CONFIG_TYPES:
         raise NotAnImage(f"{node.where} describes something else than an image ({config.media_type!r}).")
     layers = node.get("layers").items()
@@ -162,7 +122,7 @@ def _manifest(node: Json, media_type: str) -> Manifest:
 
 
 def _layer(node: Json) -> Descriptor:
-    layer = _descriptor(node)
+    layer = parse_descriptor(node)
     if "foreign" in layer.media_type or "nondistributable" in layer.media_type:
         raise BadLayer(f"{node.where} is a foreign layer, whose content is not in the archive.")
     if "encrypted" in layer.media_type:
@@ -170,27 +130,6 @@ def _layer(node: Json) -> Descriptor:
     if layer.media_type not in LAYER_TYPES:
         raise BadLayer(f"{node.where} has the type {layer.media_type!r}, which is not that of a layer.")
     return layer
-
-
-def _descriptor(node: Json) -> Descriptor:
-    node.refuse_lookalikes()
-    digest = node.get("digest").text()
-    if not is_digest(digest):
-        node.fail(f"has a digest that is not SHA-256 ({digest[:100]!r})")
-    if node.get("urls").items():
-        raise BadLayer(f"{node.where} refers to content elsewhere (urls), which is never fetched.")
-    platform = node.get("platform")
-    return Descriptor(
-        media_type=node.get("mediaType").text(),
-        digest=digest,
-        size=node.get("size").count(),
-        annotations=node.get("annotations").text_map(),
-        platform=None if platform.absent else _platform(platform),
-    )
-
-
-def _platform(node: Json) -> Platform:
-    return Platform(node.get("os").text(""), node.get("architecture").text(""), node.get("variant").text(""))
 
 
 def references(data: bytes) -> frozenset[str]:

@@ -11,6 +11,7 @@ import posixpath
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .compression import gunzip, is_gzip, is_zstd
 from .digests import from_hash, is_hex
 from .documents import DOCUMENT_LIMIT
 from .errors import (
@@ -23,12 +24,12 @@ from .errors import (
     Unsupported,
     WrongDigest,
 )
-from .streams import Budget, Peekable, Readable, chunks, gunzip, is_gzip, is_zstd, size_text
+from .streams import Budget, Peekable, Readable, chunks, size_text
 from .tarheader import ZEROS, Kind, has_checksum
 from .tarstream import Entry, TarReader, member_name
 
 if TYPE_CHECKING:
-    from .blobs import Draft, Workspace
+    from .drafts import Draft, Workspace
     from .limits import ImageLimits
 
 LINK_LIMIT = 8

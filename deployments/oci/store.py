@@ -17,12 +17,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .blobs import BlobDirectory, Draft, Removed, Workspace, disk_errors, sync_directory
+from .blobs import GRACE, BlobDirectory, Removed
+from .descriptors import Descriptor
 from .digests import digest_of
 from .documents import DOCUMENT_LIMIT
+from .drafts import Draft, Workspace, disk_errors, sync
 from .errors import BlobDamaged, BlobMissing, ImageError, NotAStore
 from .imageconfig import ImageConfig, ParsedConfig
-from .manifests import Descriptor, Index, Manifest, manifest_of, parse_document, references
+from .manifests import Index, Manifest, manifest_of, parse_document, references
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
 
 LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 REF_NAME = "org.opencontainers.image.ref.name"
-GRACE = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +88,8 @@ class Store:
         )
         with workspace.write() as writer:
             writer.write(manifest.encode())
-        for draft in {draft.digest: draft for draft in (*layers, config)}.values():
-            workspace.keep(draft)
-        workspace.publish()
-        workspace.keep(writer.draft)
-        workspace.publish()
+        workspace.keep((*layers, config))
+        workspace.keep((writer.draft,))
         self._name(
             Descriptor(
                 manifest.media_type,
@@ -153,7 +151,7 @@ class Store:
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(self.directory / name)
-            sync_directory(self.directory)
+            sync(self.directory)
 
     @contextmanager
     def _index_lock(self) -> Iterator[None]:

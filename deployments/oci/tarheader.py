@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from .errors import BadMember, NotAnArchive, Unsupported
+from .errors import NotAnArchive, Unsupported
 
 BLOCK = 512
 ZEROS = bytes(BLOCK)
@@ -53,7 +53,7 @@ KINDS = {
 
 
 def parse_header(block: bytes) -> Header:
-    """Decode a block of 512 bytes. Raises NotAnArchive if its checksum is wrong, BadMember for bad numbers."""
+    """Decode a block of 512 bytes. Raises NotAnArchive if its checksum or a number is wrong."""
     if not has_checksum(block):
         raise NotAnArchive("This is not a tar archive, or it is damaged: a header has a wrong checksum.")
     name = _text(block[0:100])
@@ -73,7 +73,7 @@ def has_checksum(block: bytes) -> bool:
     """Whether a block carries the checksum of a tar header (unsigned, or signed as old programs wrote it)."""
     try:
         stated = number(block[148:156])
-    except BadMember:
+    except NotAnArchive:
         return False
     body = block[:148] + b" " * 8 + block[156:]
     unsigned = sum(body)
@@ -81,30 +81,30 @@ def has_checksum(block: bytes) -> bool:
 
 
 def number(field: bytes) -> int:
-    """A numeric field: octal, or base-256 with the top bit set. Negative and malformed ones raise BadMember."""
+    """A numeric field: octal, or base-256 with the top bit set. Negative and malformed ones raise NotAnArchive."""
     if field[0] & 0x80:
         if field[0] != 0x80:
-            raise BadMember("A header in the archive has a negative number.")
+            raise NotAnArchive("The archive is damaged: a header has a negative number.")
         return int.from_bytes(field[1:], "big")
     digits = field.split(b"\0", 1)[0].strip(b" ")
     if digits.strip(b"01234567"):
-        raise BadMember("A header in the archive has a malformed number.")
+        raise NotAnArchive("The archive is damaged: a header has a malformed number.")
     return int(digits, 8) if digits else 0
 
 
 def parse_pax(data: bytes) -> dict[str, bytes]:
-    """The records of a pax extended header that matter here: path, linkpath, size. Raises BadMember, Unsupported."""
+    """The records path, linkpath and size of a pax extended header. Raises NotAnArchive, Unsupported."""
     records: dict[str, bytes] = {}
     position = 0
     while position < len(data) and data[position] != 0:
         length_text, space, _ = data[position : position + 12].partition(b" ")
         if not space or not length_text.isdigit():
-            raise BadMember("An extended header in the archive is malformed.")
+            raise NotAnArchive("The archive is damaged: an extended header is malformed.")
         end = position + int(length_text)
         record = data[position + len(length_text) + 1 : end]
         keyword, equals, value = record.partition(b"=")
         if end > len(data) or not equals or not record.endswith(b"\n"):
-            raise BadMember("An extended header in the archive is malformed.")
+            raise NotAnArchive("The archive is damaged: an extended header is malformed.")
         if keyword.startswith(b"GNU.sparse."):
             raise Unsupported("The archive has a sparse file. Make it without `--sparse`.")
         if keyword in (b"path", b"linkpath", b"size"):

@@ -176,5 +176,5 @@ def _pax_size(text: bytes | None, otherwise: int | None) -> int | None:
     if text is None:
         return otherwise
     if not text.isdigit() or len(text) > 18:
-        raise BadMember("An extended header in the archive has a malformed size.")
+        raise NotAnArchive("The archive is damaged: an extended header has a malformed size.")
     return int(text)

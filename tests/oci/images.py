@@ -21,7 +21,9 @@ def sha(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def member(name: str, data: bytes = b"", kind: bytes = tarfile.REGTYPE, link: str = "") -> tuple[tarfile.TarInfo, bytes]:
+def member(
+    name: str, data: bytes = b"", kind: bytes = tarfile.REGTYPE, link: str = ""
+) -> tuple[tarfile.TarInfo, bytes]:
     info = tarfile.TarInfo(name)
     info.type, info.linkname, info.size = kind, link, len(data)
     info.mode = 0o755 if kind == tarfile.DIRTYPE else 0o644
@@ -47,7 +49,12 @@ class Picture:
 
     layers: list[bytes] = field(default_factory=lambda: [layer(etc_base="base"), layer(app_main="one")])
     run: dict[str, Any] = field(
-        default_factory=lambda: {"Entrypoint": ["/app/main"], "Cmd": ["--serve"], "Env": ["PATH=/bin"], "User": "1000"}
+        default_factory=lambda: {
+            "Entrypoint": ["/app/main"],
+            "Cmd": ["--serve"],
+            "Env": ["PATH=/bin"],
+            "User": "1000",
+        }
     )
     architecture: str = "amd64"
     extra: dict[str, Any] = field(default_factory=dict)
@@ -145,9 +152,7 @@ def multi_arch_members(*pictures: Picture, nested: bool = True) -> dict[str, Any
     for picture in pictures:
         data, blobs = oci_manifest(picture)
         members |= blobs
-        entries.append(
-            descriptor(OCI_MANIFEST, data, platform={"os": "linux", "architecture": picture.architecture})
-        )
+        entries.append(descriptor(OCI_MANIFEST, data, platform={"os": "linux", "architecture": picture.architecture}))
     entries.append(
         descriptor(
             OCI_MANIFEST,
