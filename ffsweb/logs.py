@@ -43,6 +43,9 @@ def configure(*, process: str, form: str, level: str) -> dict[str, Any]:
             # paramiko tells each channel at INFO; the operation's own log says what matters.
             "paramiko": {"level": "WARNING"},
             "uvicorn.access": {"level": "WARNING"},
+            # A line for each tick's coming and going, every few seconds for ever.
+            "celery.worker.strategy": {"level": "WARNING"},
+            "celery.app.trace": {"level": "WARNING"},
             "django.server": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
         },
     }

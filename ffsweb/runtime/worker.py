@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import warnings
 from typing import Any
 
 from ffsweb.runtime.heartbeat import Heartbeat
@@ -17,6 +18,7 @@ def run(arguments: list[str]) -> int:
     heartbeat = Heartbeat.taken_from(os.environ)
     load_django("worker")
     from celery import bootsteps, signals
+    from celery.platforms import SecurityWarning
 
     from ffsweb.celery import app
 
@@ -35,6 +37,8 @@ def run(arguments: list[str]) -> int:
                 timer.cancel()
                 self.timer = None
 
+    # Celery warns of root because of pickled messages; here they are JSON, and carry one integer.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
     signals.setup_logging.connect(_keep_ours, weak=False)
     app.steps["consumer"].add(Beating)
     worker = app.Worker(

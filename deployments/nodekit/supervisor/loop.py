@@ -283,14 +283,17 @@ class Supervisor:
             if self._single and not self._code:
                 self._code = child.code
 
+    def _ending(self, children: Sequence[Child]) -> str:
+        if not self._stopping:
+            return ""
+        return "stopped" if all(child.over for child in children) else "stopping"
+
     def _report(self, now: float) -> None:
         """Tell systemd and the status file how things are."""
         children = list(self._children.values())
         troubles = "; ".join(child.trouble for child in children if child.trouble)
         well = not troubles and not self._stopping
-        words = self._verdict or (
-            "stopping" if self._stopping else troubles or f"healthy: {', '.join(self._children)}"
-        )
+        words = self._verdict or self._ending(children) or troubles or f"healthy: {', '.join(self._children)}"
         if well and not self._ready:
             self._ready = True
             self._notifier.send("READY", "1")
