@@ -18,7 +18,7 @@ def run(arguments: list[str]) -> int:
     heartbeat = Heartbeat.taken_from(os.environ)
     load_django("worker")
     from celery import bootsteps, signals
-    from celery.platforms import SecurityWarning
+    from celery.exceptions import SecurityWarning
 
     from ffsweb.celery import app
 

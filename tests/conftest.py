@@ -1,0 +1,47 @@
+"""For every test: its own data and keys, and no silent skip where a machine is meant to have everything."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+from django.conf import settings
+
+from ffsweb.sealed import create_ring, ring_exists
+from tests.support.requirements import KNOWN, required
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Directories and key rings, before anything asks for the database."""
+    required()
+    for name in KNOWN:
+        config.addinivalue_line("markers", f"{name}: skips on a machine without it, fails where it is required")
+    settings.DATA.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for ring in ("web", "worker"):
+        if not ring_exists(settings.KEYS, ring):
+            create_ring(settings.KEYS, ring)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Leave nothing in /tmp. What somebody named in FFSWEB_DATA stays."""
+    root = settings.DATA.parent
+    if root.name.startswith("ffsweb-test-"):
+        shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A skipped test whose marker is required has failed."""
+    report = yield
+    missing = sorted(required() & {mark.name for mark in item.iter_markers()})
+    if report.skipped and missing and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        report.outcome = "failed"
+        report.longrepr = f"{', '.join(missing)} is required here (FFSWEB_TEST_REQUIRE), but the test was: {reason}"
+    return report
