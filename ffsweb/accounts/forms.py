@@ -94,7 +94,7 @@ class NewPasswordForm(PasswordMixin):
         return self.user
 
 
-class ProfileForm(forms.ModelForm[User]):
+class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
     """What a person may change about themselves."""
 
     class Meta:
@@ -104,7 +104,7 @@ class ProfileForm(forms.ModelForm[User]):
         help_texts = {"email": "Where alerts may go. It is not used to log in."}
 
 
-class ProjectForm(forms.ModelForm[Project]):
+class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
     """A new project."""
 
     name = forms.CharField(
@@ -127,7 +127,7 @@ class ProjectForm(forms.ModelForm[Project]):
         return name
 
 
-class ProjectTitleForm(forms.ModelForm[Project]):
+class ProjectTitleForm(forms.ModelForm):  # type: ignore[type-arg]
     """What may be changed about a project."""
 
     class Meta:

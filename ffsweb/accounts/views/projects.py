@@ -23,7 +23,7 @@ def listing(request: PersonRequest) -> HttpResponse:
     """The projects that this person may see, with their role in each. Two queries."""
     roles = {found.project_id: found.role for found in request.user.memberships.all()}
     found = Project.objects.visible_to(request.user)
-    counted = Project.objects.filter(pk__in=found.values("pk")).annotate(people=Count("memberships"))
+    counted = Project.objects.filter(pk__in=found.values("pk")).annotate(people=Count("memberships")).order_by("name")
     rows = [(project, roles.get(project.pk, "administrator")) for project in counted]
     return render(request, "projects/list.html", {"rows": rows})
 
