@@ -15,6 +15,24 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """For the second run, on another database."""
+    parser.addoption("--database-only", action="store_true", help="only tests that ask for the database")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what no other database could change."""
+    if config.getoption("--database-only"):
+        wanted = [item for item in items if _asks_for_the_database(item)]
+        config.hook.pytest_deselected(items=[item for item in items if item not in wanted])
+        items[:] = wanted
+
+
+def _asks_for_the_database(item: pytest.Item) -> bool:
+    fixtures = set(getattr(item, "fixturenames", ()))
+    return item.get_closest_marker("django_db") is not None or bool(fixtures & {"db", "transactional_db"})
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Directories and key rings, before anything asks for the database."""
     required()

@@ -1,0 +1,57 @@
+# make up     start the dashboard (the first time: sets everything up and prints a link for the first administrator)
+# make test   everything that must hold: lint, types, contracts, migrations, all tests on SQLite and PostgreSQL
+# make fix    let the formatters do their work
+
+SHELL := /bin/bash
+BIN := .venv/bin
+PYTHON ?= python3
+export PYTHON
+
+.PHONY: setup up test fix lint types contracts migrations test-quick test-machines test-postgres clean
+.DEFAULT_GOAL := up
+
+setup: .venv/.synced
+
+.venv/.synced: uv.lock pyproject.toml .ci/venv
+	@.ci/venv
+
+up: setup
+	@$(BIN)/ffs migrate --verbosity 0
+	@$(BIN)/ffs manage collectstatic --no-input --verbosity 0
+	@exec $(BIN)/ffs --watchdog
+
+test: lint types contracts migrations test-quick test-machines test-postgres
+
+fix: setup
+	$(BIN)/ruff check --fix --quiet .
+	$(BIN)/ruff format --quiet .
+	$(BIN)/djade $$(git ls-files '*.html')
+
+lint: setup
+	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/djade --check $$(git ls-files '*.html')
+
+types: setup
+	$(BIN)/mypy
+
+contracts: setup
+	$(BIN)/lint-imports
+
+migrations: setup
+	$(BIN)/ffs manage makemigrations --check --dry-run
+
+# What needs no machine of its own runs two at a time.
+test-quick: setup
+	$(BIN)/pytest -q -n 2 -m "not lab and not browser"
+
+# Nodes and browsers: one at a time.
+test-machines: setup
+	$(BIN)/pytest -q -m "lab or browser"
+
+# Again, whatever asks for the database.
+test-postgres: setup
+	$(BIN)/python -m tests.support.postgres $(BIN)/pytest -q -n 2 -m "not lab and not browser" --database-only
+
+clean:
+	rm -rf .venv var/tools static .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
