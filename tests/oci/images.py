@@ -30,10 +30,10 @@ def member(
     return info, data
 
 
-def tar(members: list[tuple[tarfile.TarInfo, bytes]], form: int = tarfile.PAX_FORMAT) -> bytes:
+def tar(members: list[tuple[tarfile.TarInfo, bytes]]) -> bytes:
     out = io.BytesIO()
     for info, data in members:
-        out.write(info.tobuf(form))
+        out.write(info.tobuf(tarfile.PAX_FORMAT))
         out.write(data + bytes(-len(data) % 512))
     out.write(bytes(1024))
     return out.getvalue()

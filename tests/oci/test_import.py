@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from .images import (
     sha,
 )
 
-FORMS = {
+FORMS: dict[str, Callable[[Picture], dict[str, Any]]] = {
     "podman save": podman_members,
     "docker save before 25": old_docker_members,
     "oci-archive with gzip layers": oci_members,

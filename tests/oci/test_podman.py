@@ -1,0 +1,171 @@
+"""Real podman pulls what we serve, and we read what real podman, skopeo and buildah write."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deployments.oci.archive import import_archive
+from deployments.oci.endpoint import offer
+from deployments.oci.store import ImportedImage, Store
+
+from .images import Picture, archive, layer, podman_members
+from .serving import Counted, listening
+
+pytestmark = [
+    pytest.mark.skipif(shutil.which("podman") is None, reason="podman is not installed"),
+    pytest.mark.skipif(os.geteuid() != 0, reason="podman's store needs root here"),
+]
+
+BASE = layer(base="base " * 50_000)
+HEALTH = {"Test": ["CMD", "/bin/true"], "Interval": 30_000_000_000}
+
+
+class Podman:
+    """podman with a store, a configuration and temporary files of its own; it mounts nothing (vfs)."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.policy = directory / "policy.json"
+        self.policy.write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
+        self.registries = directory / "registries.conf"
+        self.registries.write_text("")
+        (directory / "tmp").mkdir()
+
+    def run(self, *arguments: str) -> str:
+        command = ["podman", "--root", str(self.directory / "root"), "--runroot", str(self.directory / "run")]
+        command += ["--storage-driver", "vfs", *arguments]
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.directory),
+            "TMPDIR": str(self.directory / "tmp"),
+            "CONTAINERS_REGISTRIES_CONF": str(self.registries),
+        }
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def pull(self, store: Store, image: ImportedImage, *, gzip_level: int = 1) -> tuple[str, Counted]:
+        """Pull as a node does: through a port of 127.0.0.1 and a random path, under a stable name."""
+        counted, token = Counted(), secrets.token_hex(16)
+        endpoint = offer(
+            store,
+            image.manifest_digest,
+            token=token,
+            repository="app",
+            gzip_level=gzip_level,
+            on_bytes=counted,
+        )
+        with listening(endpoint) as port:
+            self.registries.write_text(
+                f'[[registry]]\nprefix = "ffs.internal"\nlocation = "127.0.0.1:{port}/{token}"\ninsecure = true\n'
+            )
+            name = f"ffs.internal/app@{image.manifest_digest}"
+            pulled = self.run("pull", "--quiet", "--signature-policy", str(self.policy), name)
+        return f"sha256:{pulled}", counted
+
+
+@pytest.fixture
+def podman() -> Iterator[Podman]:
+    with tempfile.TemporaryDirectory(prefix="podman-") as directory:  # podman takes up to 50 characters of path
+        yield Podman(Path(directory))
+
+
+def take(store: Store, app: str, **more: object) -> ImportedImage:
+    picture = Picture(layers=[BASE, layer(app=app)], run={"Entrypoint": ["/app"]} | more)
+    return import_archive(io.BytesIO(archive(podman_members(picture))), store)
+
+
+@pytest.mark.parametrize("gzip_level", [0, 1])
+def test_the_pulled_image_has_the_digest_of_its_configuration_as_id(
+    gzip_level: int, podman: Podman, store: Store
+) -> None:
+    image = take(store, "one")
+    pulled, counted = podman.pull(store, image, gzip_level=gzip_level)
+    assert pulled == image.image_id
+    found = json.loads(podman.run("image", "inspect", pulled))[0]
+    assert found["RootFS"]["Layers"] == [each.diff_id for each in image.layers]
+    travelled = counted.bytes[image.layers[0].diff_id]
+    assert (travelled < len(BASE) / 50) if gzip_level else (travelled >= len(BASE))
+
+
+def test_a_second_version_fetches_the_changed_layer_only(podman: Podman, store: Store) -> None:
+    podman.pull(store, take(store, "one"))
+    two = take(store, "two")
+    pulled, counted = podman.pull(store, two)
+    assert pulled == two.image_id
+    assert set(counted.bytes) == {"", two.image_id, two.layers[1].diff_id}
+    assert sum(counted.bytes.values()) < 8000
+
+
+def test_a_held_image_moves_no_layer(podman: Podman, store: Store) -> None:
+    one = take(store, "one")
+    podman.pull(store, one)
+    pulled, counted = podman.pull(store, one)
+    assert pulled == one.image_id
+    assert not {each.diff_id for each in one.layers} & set(counted.bytes)
+
+
+def test_layers_that_came_by_podman_load_are_not_fetched_again(podman: Podman, store: Store, tmp_path: Path) -> None:
+    loaded = tmp_path / "one.tar"
+    loaded.write_bytes(archive(podman_members(Picture(layers=[BASE, layer(app="one")], run={}))))
+    podman.run("load", "--quiet", "--signature-policy", str(podman.policy), "--input", str(loaded))
+    two = take(store, "two")
+    _, counted = podman.pull(store, two)
+    assert two.layers[0].diff_id not in counted.bytes
+
+
+def test_podman_reads_the_health_check(podman: Podman, store: Store) -> None:
+    pulled, _ = podman.pull(store, take(store, "one", Healthcheck=HEALTH))
+    found = json.loads(podman.run("image", "inspect", pulled))[0]
+    assert found["Healthcheck"]["Test"] == ["CMD", "/bin/true"]
+
+
+@pytest.mark.parametrize("form", ["docker-archive", "oci-archive"])
+def test_what_podman_saves_is_taken_in_unchanged(form: str, podman: Podman, store: Store, tmp_path: Path) -> None:
+    image = take(store, "one")
+    pulled, _ = podman.pull(store, image)
+    podman.run("tag", pulled, "localhost/app:v1")
+    saved = tmp_path / "saved.tar"
+    podman.run("save", "--quiet", "--format", form, "--output", str(saved), "localhost/app:v1")
+    again = import_archive(saved, Store(tmp_path / "again"))
+    assert (again.layers, again.config.entrypoint) == (image.layers, ("/app",))
+    assert again.reference == "localhost/app:v1"
+    if form == "oci-archive":
+        assert again.image_id == image.image_id
+
+
+def test_of_a_multi_image_archive_of_podman_one_is_chosen(podman: Podman, store: Store, tmp_path: Path) -> None:
+    saved = tmp_path / "saved.tar"
+    for name in ("one", "two"):
+        pulled, _ = podman.pull(store, take(store, name))
+        podman.run("tag", pulled, f"localhost/{name}:v1")
+    podman.run(
+        "save", "--quiet", "--multi-image-archive", "--output", str(saved), "localhost/one:v1", "localhost/two:v1"
+    )
+    image = import_archive(saved, Store(tmp_path / "again"), reference="localhost/two:v1")
+    assert image.layers == take(store, "two").layers
+
+
+@pytest.mark.skipif(shutil.which("skopeo") is None, reason="skopeo is not installed")
+@pytest.mark.parametrize("form", ["docker-archive", "oci-archive"])
+def test_skopeo_reads_the_store_and_we_read_what_it_writes(
+    form: str, podman: Podman, store: Store, tmp_path: Path
+) -> None:
+    image = take(store, "one")
+    written = tmp_path / "written.tar"
+    source = f"oci:{store.directory}:{image.image_id.replace(':', '-')}"
+    command = ["skopeo", "--policy", str(podman.policy), "copy", "--quiet", source, f"{form}:{written}:app:v1"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stderr
+    again = import_archive(written, Store(tmp_path / "again"))
+    assert again.layers == image.layers
