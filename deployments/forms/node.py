@@ -19,7 +19,7 @@ MAX_TAGS = 20
 MAX_KEYS = 50
 
 
-class NodeForm(forms.ModelForm[Node]):
+class NodeForm(forms.ModelForm):
     """A node's name, address, tags and the access keys of its operators."""
 
     tags = forms.CharField(

@@ -9,6 +9,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from certificates.models import Certificate
+from deployments.core.node_argv import RESERVED_SERVICES
 from deployments.models import Service
 
 _PORT = re.compile(r"(\d{1,5}):(\d{1,5})(?:/(tcp|udp))?\Z")
@@ -16,7 +17,7 @@ _HIGHEST_PORT = 65535
 MAX_PORTS = 20
 
 
-class ServiceForm(forms.ModelForm[Service]):
+class ServiceForm(forms.ModelForm):
     """A service's name, ports, certificate and supervision."""
 
     ports = forms.CharField(
@@ -53,6 +54,8 @@ class ServiceForm(forms.ModelForm[Service]):
         name: str = self.cleaned_data["name"]
         if self.instance.pk and name != self.instance.name:
             raise ValidationError("The name of a service is part of its paths on the node and cannot be changed.")
+        if RESERVED_SERVICES.fullmatch(name):
+            raise ValidationError(f"{name} is a name that the node needs for itself. Choose another one.")
         if Service.objects.filter(node=self.node, name=name).exclude(pk=self.instance.pk).exists():
             raise ValidationError(f"{self.node} has a service of this name.")
         return name

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import OuterRef, Q, Subquery
+from django.db.models import Max, OuterRef, Q, Subquery
 from django.utils import timezone
 
 from deployments.core.facts import ServiceFacts
@@ -22,7 +23,7 @@ STATES = {
     "behind": "Behind",
     "degraded": "Degraded",
     "stopped": "Stopped",
-    "waiting": "Waits for its first deploy",
+    "never_deployed": "Never deployed",
     "unreachable": "Unreachable",
     "unknown": "Unknown",
 }
@@ -49,10 +50,8 @@ class BoardRow:
 
 
 def fleet_board(user: User, *, project: str = "", state: str = "", search: str = "") -> list[BoardRow]:
-    """The services that ``user`` may see, filtered. Two queries, whatever the number of nodes."""
-    services = Service.objects.visible_to(user).select_related(
-        "project", "node", "live_release", "desired_release", "certificate"
-    )
+    """The services that ``user`` may see, filtered. Three queries, whatever the number of nodes."""
+    services = Service.objects.visible_to(user).select_related("project", "node", "live_release", "certificate")
     if project:
         services = services.filter(project__name=project)
     for word in search.split():
@@ -62,22 +61,35 @@ def fleet_board(user: User, *, project: str = "", state: str = "", search: str =
             | Q(node__address__icontains=word)
             | Q(project__name__icontains=word)
         )
-    newest = Reading.objects.filter(node=OuterRef("node")).order_by("-taken_at").values("pk")[:1]
-    services = services.annotate(reading_id=Subquery(newest)).order_by("project__name", "node__name", "name")
+    last = Reading.objects.filter(node=OuterRef("node")).order_by("-taken_at").values("pk")[:1]
+    services = services.annotate(reading_id=Subquery(last)).order_by("project__name", "node__name", "name")
     found = list(services)
     readings = Reading.objects.in_bulk({row.reading_id for row in found if row.reading_id})
+    newest = newest_live({row.project_id for row in found})
     now = timezone.now()
-    rows = [service_state(row, readings.get(row.reading_id), now=now) for row in found]
+    rows = [
+        service_state(row, readings.get(row.reading_id), newest=newest.get(row.project_id, 0), now=now)
+        for row in found
+    ]
     return [row for row in rows if row.state == state] if state else rows
 
 
-def service_state(service: Service, reading: Reading | None, *, now: datetime | None = None) -> BoardRow:
-    """What the last reading of its node says of a service; "unknown" where nothing can be said."""
+def newest_live(projects: Collection[int]) -> dict[int, int]:
+    """The highest release number that is live anywhere in each project. One query."""
+    rows = Service.objects.filter(project__in=projects, live_release__isnull=False)
+    pairs = rows.values_list("project").annotate(newest=Max("live_release__number")).order_by()
+    return dict(pairs)
+
+
+def service_state(service: Service, reading: Reading | None, *, newest: int, now: datetime | None = None) -> BoardRow:
+    """What the last reading of its node says of a service; "unknown" where nothing can be said.
+
+    ``newest`` is the highest release that is live in the project: how far this one is behind it is its skew.
+    """
     now = now or timezone.now()
     node_facts = reading.parsed() if reading else None
-    facts = node_facts.service(service.name) if node_facts else None
-    desired, live = service.desired_release, service.live_release
-    skew = desired.number - live.number if desired and live else 0
+    facts = node_facts.services.get(service.name) if node_facts else None
+    skew = max(0, newest - service.live_release.number) if service.live_release else 0
     state, reason = _judge(service, reading, facts, skew)
     return BoardRow(
         service=service,
@@ -97,8 +109,8 @@ def _judge(service: Service, reading: Reading | None, facts: ServiceFacts | None
         return "unknown", "The node was never read."
     if reading.error:
         return "unreachable", reading.error
-    if facts is None or facts.release is None:
-        return "waiting", "Nothing was deployed yet."
+    if facts is None or not facts.deployed:
+        return "never_deployed", "It waits for its first deploy."
     if facts.active in {"inactive", "deactivating"}:
         return "stopped", facts.result or "The unit is not active."
     if facts.active != "active":
@@ -106,5 +118,5 @@ def _judge(service: Service, reading: Reading | None, facts: ServiceFacts | None
     if service.live_release is None or facts.release != service.live_release.number:
         return "degraded", f"Release {facts.release} runs, which the dashboard did not prove."
     if skew:
-        return "behind", f"Release {service.live_release.number} runs, {service.desired_release} is wanted."
+        return "behind", f"It runs a release that is {skew} older than the newest that is live in the project."
     return "live", ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 
+from deployments.core.filetree import FileTree, tree_from_json
 from ffsweb.accounts.models import Project
 
 
@@ -46,6 +47,10 @@ class FilesVersion(models.Model):
 
     def __str__(self) -> str:
         return f"files {self.number}"
+
+    def tree(self) -> FileTree:
+        """The manifest as a checked tree."""
+        return tree_from_json(self.manifest)
 
 
 class Release(models.Model):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from django.db import models
 
+from deployments.core.plan import Plan as PlanValue
+from deployments.core.plan import from_value
 from ffsweb.accounts.models import Project
 
 
@@ -15,3 +17,7 @@ class Plan(models.Model):
     body = models.JSONField(help_text="See deployments.core.plan.")
     created_at = models.DateTimeField(auto_now_add=True)
     created_by = models.CharField(max_length=150, blank=True)
+
+    def parsed(self) -> PlanValue:
+        """The plan as a value."""
+        return from_value(self.body)

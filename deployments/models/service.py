@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.core.validators import RegexValidator
 from django.db import models
+from django.urls import reverse
 
 from ffsweb.accounts.models import Project, User
 
@@ -57,6 +58,7 @@ class Service(models.Model):
         related_name="live_on",
         help_text="What the last reading proved to run.",
     )
+    unit_text = models.TextField(blank=True, help_text="The unit file that the dashboard wrote last, and confirmed.")
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = ServiceQuerySet.as_manager()
@@ -67,6 +69,10 @@ class Service(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name}@{self.node.name}"
+
+    def get_absolute_url(self) -> str:
+        """Its page. No query if node and project were selected."""
+        return reverse("deployments:service", args=[self.project.name, self.node.name, self.name])
 
     @property
     def resource(self) -> str:

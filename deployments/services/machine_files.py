@@ -14,7 +14,8 @@ from deployments.core.machine import MachineService, MachineSpec, butane
 from deployments.models import HostKey
 from deployments.nodekit import ffs_node_script, restore_unit
 from ffsweb.audit.services import record
-from ffsweb.remote.keys import KeyPair, fingerprint, generate_key_pair
+from ffsweb.remote import keys
+from ffsweb.sealed import Secret
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -35,41 +36,45 @@ def make_machine_files(
     *, node: Node, actor: User, kind: Literal["bu", "ign"] | str, request: HttpRequest | None = None
 ) -> MachineFile:
     """Make ``ffs.bu`` or ``ffs.ign``; only the public half of its host key is kept. Raises MachineError."""
-    host_key = generate_key_pair(comment=node.name)
-    text = butane(machine_spec(node, host_key))
+    private_key, line = keys.generate(comment=node.name)
+    public_key = keys.parse_public_key(line)
+    text = butane(machine_spec(node, private_key, line))
     if kind == "ign":
         text = translate(text)
     with transaction.atomic():
         HostKey.objects.create(
             node=node,
             kind=HostKey.Kind.BOOTSTRAP,
-            public_key=host_key.public_key,
-            fingerprint=fingerprint(host_key.public_key),
+            public_key=public_key.line,
+            fingerprint=public_key.fingerprint,
         )
         record(
             actor=actor,
             action="node.machine_file",
             project=node.project,
             target=str(node),
-            detail={"kind": kind, "host_key": fingerprint(host_key.public_key)},
+            detail={"kind": kind, "host_key": public_key.fingerprint},
             request=request,
         )
     return MachineFile(text=text, content_type="application/yaml" if kind == "bu" else "application/json")
 
 
-def machine_spec(node: Node, host_key: KeyPair) -> MachineSpec:
+def machine_spec(node: Node, host_key: Secret, host_key_line: str) -> MachineSpec:
     """What a node's machine file says. Two queries."""
     siblings = list(node.project.nodes.order_by("pk").values_list("pk", flat=True))
     return MachineSpec(
         project=node.project.name,
         node=node.name,
         ssh_port=node.ssh_port,
-        services=tuple(MachineService.of(service.name, service.ports) for service in node.services.order_by("name")),
+        services=tuple(
+            MachineService.of(service.name, service.ports, service.supervision)
+            for service in node.services.order_by("name")
+        ),
         operator_keys=tuple(node.operator_keys.splitlines()),
         dashboard_key=node.public_key,
         dashboard_addresses=tuple(settings.DASHBOARD_ADDRESSES),
-        host_key_private=host_key.private_key.reveal_text(),
-        host_key_public=host_key.public_key,
+        host_key_private=host_key.reveal_text(),
+        host_key_public=host_key_line,
         ffs_node=ffs_node_script(),
         restore_unit=restore_unit(),
         update_slot=siblings.index(node.pk),

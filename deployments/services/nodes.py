@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
+from django.utils import timezone
 
 from deployments.models import HostKey, Node
 from deployments.models.node import node_key_context
 from ffsweb.audit.services import record
 from ffsweb.operations.models import Hold
-from ffsweb.remote.keys import generate_key_pair
+from ffsweb.remote import keys
 from ffsweb.web.keys import worker_sealer
 
 if TYPE_CHECKING:
@@ -25,12 +26,12 @@ class NodeBusy(Exception):
 
 def create_node(*, project: Project, actor: User, fields: dict[str, Any], request: HttpRequest | None = None) -> Node:
     """Make a node with an SSH key of its own, whose private half is sealed for the worker. One transaction."""
-    pair = generate_key_pair(comment=f"ffsweb {project.name} {fields['name']}")
+    private_key, public_key = keys.generate(comment=f"ffsweb {project.name} {fields['name']}")
     with transaction.atomic():
         node = Node.objects.create(
             project=project,
-            public_key=pair.public_key,
-            sealed_private_key=worker_sealer().seal(pair.private_key, node_key_context(pair.public_key)),
+            public_key=public_key,
+            sealed_private_key=worker_sealer().seal(private_key, node_key_context(public_key)),
             **fields,
         )
         record(
@@ -73,10 +74,11 @@ def remove_node(*, node: Node, actor: User, request: HttpRequest | None = None) 
 
 
 def reprovision(*, key: HostKey, actor: User, request: HttpRequest | None = None) -> None:
-    """Trust the named bootstrap key again, because its machine was installed anew; retires the other pins."""
+    """Trust the named bootstrap key from now on, because its machine was installed anew; the others are retired."""
     with transaction.atomic():
-        keys = HostKey.objects.filter(node=key.node).exclude(pk=key.pk)
-        keys.exclude(kind=HostKey.Kind.RETIRED).update(kind=HostKey.Kind.RETIRED)
+        others = HostKey.objects.filter(node=key.node).exclude(pk=key.pk)
+        others.exclude(kind=HostKey.Kind.RETIRED).update(kind=HostKey.Kind.RETIRED)
+        HostKey.objects.filter(pk=key.pk).update(created_at=timezone.now())
         record(
             actor=actor,
             action="node.reprovision",

@@ -7,7 +7,7 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
-from deployments.core.filetree import diff
+from deployments.core.filetree import FileTree, diff
 from deployments.forms.content import ArchiveForm
 from deployments.models import FilesVersion, Image
 from deployments.services import content as services
@@ -63,7 +63,7 @@ def files_version(request: ProjectRequest, project: str, number: int) -> HttpRes
     """One version: its files, and what changed against the version before."""
     found = get_object_or_404(FilesVersion, project=request.project, number=number)
     before = FilesVersion.objects.filter(project=request.project, number__lt=number).first()
-    changes = diff(before.tree() if before else None, found.tree())
+    changes = diff(before.tree() if before else FileTree(), found.tree())
     context = {"version": found, "before": before, "changes": changes}
     return render(request, "deployments/files_version.html", context)
 

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from deployments.forms.service import ServiceForm
 from deployments.models import Release, Service
-from deployments.models.board import service_state
+from deployments.models.board import fleet_board, newest_live, service_state
 from deployments.services import instances as services
 from deployments.services import requests
 from deployments.views.nodes import find_node
@@ -19,7 +19,11 @@ from ffsweb.accounts.models import Role
 from ffsweb.operations.models import Operation
 from ffsweb.operations.services import Busy
 
-VERBS = ("start", "stop", "restart")
+VERBS = (
+    ("restart", "Restart", "rotate-clockwise"),
+    ("stop", "Stop", "player-stop"),
+    ("start", "Start", "player-play"),
+)
 
 
 def find_service(request: ProjectRequest, node: str, service: str) -> Service:
@@ -31,10 +35,8 @@ def find_service(request: ProjectRequest, node: str, service: str) -> Service:
 @project_view(Role.VIEWER)
 def listing(request: ProjectRequest, project: str) -> HttpResponse:
     """All services of a project."""
-    rows = Service.objects.filter(project=request.project).select_related(
-        "node", "live_release", "desired_release", "certificate"
-    )
-    return render(request, "deployments/services.html", {"services": rows})
+    rows = fleet_board(request.user, project=request.project.name)
+    return render(request, "deployments/services.html", {"rows": rows})
 
 
 @project_view(Role.ADMIN)
@@ -64,7 +66,8 @@ def detail(request: ProjectRequest, project: str, node: str, service: str) -> Ht
             "service": found,
             "node": found.node,
             "reading": reading,
-            "state": service_state(found, reading),
+            "state": service_state(found, reading, newest=newest_live([found.project_id]).get(found.project_id, 0)),
+            "verbs": VERBS,
             "operations": operations.filter(~Q(kind="journal"))[:15],
             "journal": operations.filter(kind="journal").first(),
             "releases": Release.objects.filter(project=found.project).select_related("image", "files")[:10],
@@ -119,7 +122,7 @@ def remove(request: ProjectRequest, project: str, node: str, service: str) -> Ht
 @require_POST
 def control(request: ProjectRequest, project: str, node: str, service: str, verb: str) -> HttpResponse:
     """Start, stop or restart."""
-    if verb not in VERBS:
+    if verb not in {known for known, _, _ in VERBS}:
         raise Http404
     found = find_service(request, node, service)
     try:

@@ -24,7 +24,11 @@ def make(request: ProjectRequest, project: str, number: int) -> HttpResponse:
     if not services:
         messages.error(request, "Choose at least one service.")
         return redirect("deployments:release", project=project, number=number)
-    plan = deploys.preview(release=release, services=services, actor=request.user)
+    try:
+        plan = deploys.preview(release=release, services=services, actor=request.user)
+    except deploys.NotPossible as error:
+        messages.error(request, str(error))
+        return redirect("deployments:release", project=project, number=number)
     return redirect("deployments:plan", project=project, digest=plan.hash)
 
 

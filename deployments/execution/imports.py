@@ -1,0 +1,132 @@
+"""Uploaded archives are taken into the store, as operations with a log."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Max
+
+from deployments.core.filetree_errors import FilesError
+from deployments.models import FilesVersion, Image
+from deployments.oci.archive import import_archive
+from deployments.oci.errors import ImageError
+from deployments.oci.filestore import files_directory, import_files
+from deployments.oci.store import Store
+from ffsweb.accounts.models import Project
+from ffsweb.operations.contract import Outcome
+from ffsweb.operations.states import State
+
+if TYPE_CHECKING:
+    from ffsweb.operations.context import Context
+
+REPORT_EVERY = 2.0
+"""Seconds between two lines that tell how far an import is."""
+
+
+def store() -> Store:
+    """The one image store of the installation."""
+    return Store(settings.DATA / "oci")
+
+
+def import_image(context: Context) -> Outcome:
+    """Take an image archive into the store; a refused one leaves nothing."""
+    upload = _upload(context)
+    earlier = _earlier(context, upload)
+    if earlier:
+        return earlier
+    try:
+        found = import_archive(upload, store(), on_progress=_reporter(context))
+    except ImageError as error:
+        return _refused(context, upload, str(error))
+    with context.step("record") as step:
+        image, _ = Image.objects.update_or_create(
+            project_id=context.operation.project_id,
+            image_id=found.image_id,
+            defaults={
+                "manifest_digest": found.manifest_digest,
+                "reference": found.reference,
+                "architecture": found.architecture,
+                "layers": [{"diff_id": layer.diff_id, "size": layer.size} for layer in found.layers],
+                "size": found.size,
+                "config": found.config.as_json(),
+                "created_by": context.operation.actor_name,
+            },
+        )
+        said = (
+            f"The image {image} is in the store: {len(found.layers)} layers, {found.size / 1e6:.1f} MB, "
+            f"{found.architecture}. Make a release of it next."
+        )
+        step.evidence({"image": image.image_id, "bytes": found.size, "said": said})
+    upload.unlink(missing_ok=True)
+    return Outcome(State.SUCCEEDED, said)
+
+
+def import_project_files(context: Context) -> Outcome:
+    """Take an archive of project files in as a new version; a refused one leaves nothing."""
+    upload = _upload(context)
+    earlier = _earlier(context, upload)
+    if earlier:
+        return earlier
+    try:
+        tree = import_files(upload, files_directory(settings.DATA / "files"), on_progress=_reporter(context))
+    except FilesError as error:
+        return _refused(context, upload, str(error))
+    project_id = context.operation.project_id
+    with context.step("record") as step, transaction.atomic():
+        Project.objects.select_for_update().get(pk=project_id)
+        versions = FilesVersion.objects.filter(project_id=project_id)
+        version = versions.filter(digest=tree.digest).first()
+        if version is None:
+            version = FilesVersion.objects.create(
+                project_id=project_id,
+                number=(versions.aggregate(last=Max("number"))["last"] or 0) + 1,
+                digest=tree.digest,
+                manifest=tree.as_json(),
+                size=tree.size,
+                created_by=context.operation.actor_name,
+            )
+        said = f"Files {version.number}: {len(tree.entries)} files, {tree.size / 1e6:.1f} MB. Make a release next."
+        step.evidence({"version": version.number, "bytes": tree.size, "said": said})
+    upload.unlink(missing_ok=True)
+    return Outcome(State.SUCCEEDED, said)
+
+
+def _upload(context: Context) -> Path:
+    # Only the name is in the row: where uploads wait is this process's business.
+    path: Path = settings.DATA / "uploads" / Path(str(context.operation.params["upload"])).name
+    return path
+
+
+def _earlier(context: Context, upload: Path) -> Outcome | None:
+    """The end of an import that a killed worker had all but finished, or None: then there is something to read."""
+    recorded = context.done("record")
+    if recorded is not None:
+        upload.unlink(missing_ok=True)
+        return Outcome(State.SUCCEEDED, str(recorded["said"]))
+    if not upload.exists():
+        return Outcome(State.FAILED, "The uploaded file is gone from the data directory. Upload it again.")
+    context.log(f"Reading {context.operation.params['name']}.")
+    return None
+
+
+def _refused(context: Context, upload: Path, message: str) -> Outcome:
+    context.log(message, stream="error")
+    upload.unlink(missing_ok=True)
+    return Outcome(State.FAILED, message)
+
+
+def _reporter(context: Context) -> Callable[[int, int | None], None]:
+    last = [time.monotonic()]
+
+    def report(done: int, total: int | None) -> None:
+        context.checkpoint()
+        if total and time.monotonic() - last[0] >= REPORT_EVERY:
+            last[0] = time.monotonic()
+            context.log(f"{done / 1e6:.0f} of {total / 1e6:.0f} MB read.")
+
+    return report

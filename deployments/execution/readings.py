@@ -1,0 +1,112 @@
+"""Readings: facts are taken from nodes, stored, and pruned."""
+
+from __future__ import annotations
+
+import random
+import threading
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import Max, Q
+from django.utils import timezone
+
+from deployments.core.facts import FactsError, NodeFacts
+from deployments.core.node_events import AnswerError
+from deployments.execution.connection import NodeLogin
+from deployments.execution.node_program import NodeProgram
+from deployments.models import Node, Reading, Service
+from ffsweb.operations.stopping import process
+from ffsweb.remote import RemoteError
+from ffsweb.sealed import CannotOpen
+
+EVERY = timedelta(seconds=60)
+JITTER = 0.2
+"""Nodes are read about once a minute, each at a time of its own, so that a fleet is not read all at once."""
+AT_ONCE = 16
+KEEP = 50
+"""Readings kept of one node."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a node said at a moment, or why it said nothing."""
+
+    node_id: int
+    at: datetime
+    facts: NodeFacts | None = None
+    raw: dict[str, object] | None = None
+    error: str = ""
+
+
+def take(login: NodeLogin, *, stop: threading.Event) -> Taken:
+    """Read one node; whatever is wrong with it becomes the reading's error. No database. About a second."""
+    at = timezone.now()
+    try:
+        with login.connect() as session:
+            facts, raw = NodeProgram(session, log=_nowhere, stop=stop).facts()
+    except (RemoteError, AnswerError, FactsError, CannotOpen) as error:
+        return Taken(login.node.pk, at, error=str(error))
+    return Taken(login.node.pk, at, facts, raw)
+
+
+def store(taken: Taken) -> Reading | None:
+    """Keep a reading, and the newest ones beside it. None if the node was removed meanwhile. Four queries."""
+    if not Node.objects.filter(pk=taken.node_id).exists():
+        return None
+    reading = Reading.objects.create(
+        node_id=taken.node_id, taken_at=taken.at, facts=taken.raw or {}, error=taken.error
+    )
+    old = Reading.objects.filter(node_id=taken.node_id).values_list("pk", flat=True)[KEEP : KEEP + 200]
+    Reading.objects.filter(pk__in=list(old)).delete()
+    return reading
+
+
+def due(now: datetime) -> list[Node]:
+    """The nodes to read now: those whose last reading is old enough. Two queries."""
+    eldest = now - EVERY * (1 + random.uniform(-JITTER, JITTER))  # noqa: S311 - spreads load, no secret
+    rows = Node.objects.annotate(last=Max("readings__taken_at")).filter(Q(last__isnull=True) | Q(last__lt=eldest))
+    # Without a host key that counts there is nothing to connect to: the page says so.
+    return [node for node in rows.prefetch_related("host_keys") if node.pins(now)]
+
+
+def read_due_nodes() -> int:
+    """Read the due nodes, a bounded number at a time, and store what they said; how many that were.
+
+    Ends early when the worker stops: what was not read then is due at the next start.
+    """
+    stop = threading.Event()
+    logins = [NodeLogin(node) for node in due(timezone.now())]
+    if not logins:
+        return 0
+    with ThreadPoolExecutor(min(AT_ONCE, len(logins)), "reading") as pool:
+        waiting = {pool.submit(take, login, stop=stop) for login in logins}
+        while waiting:
+            done, waiting = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
+            if process.stopping and not stop.is_set():
+                stop.set()
+                waiting = {future for future in waiting if not future.cancel()}
+            for future in done:
+                if not stop.is_set():
+                    store(future.result())
+    return len(logins)
+
+
+def prove_live(service: Service, facts: NodeFacts, *, release_id: int, image_id: str, number: int) -> bool:
+    """Whether a reading proves that a release runs; only then the service's row says so. One query."""
+    found = facts.services.get(service.name)
+    proven = (
+        found is not None
+        and found.active == "active"
+        and found.release == number
+        and found.container is not None
+        and found.container.running
+        and found.container.image_id == image_id
+    )
+    if proven:
+        Service.objects.filter(pk=service.pk).update(live_release_id=release_id, desired_release_id=release_id)
+    return proven
+
+
+def _nowhere(_text: str, _stream: str) -> None:
+    return

@@ -1,0 +1,109 @@
+"""From rows to what a service should be, and to what is known of it: the inputs of a plan."""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import b64decode
+from datetime import datetime
+from functools import cache
+
+from deployments.core.filetree import FileTree
+from deployments.core.plan import Desired, Held, Layer
+from deployments.core.quadlet import Mode, Port, UnitSpec, render
+from deployments.nodekit.supervisor.onefile import source
+from deployments.oci.imageconfig import ImageConfig
+
+from .content import Release
+from .reading import Reading
+from .service import Service
+
+INTERPRETER = "/usr/bin/python3"
+CERT_PASS = "cert_pass"  # noqa: S105 - the credential's name
+
+
+@cache
+def supervisor_file() -> tuple[str, bytes]:
+    """The supervisor that is mounted into containers: its SHA-256 in hex, and its text."""
+    text = source().encode()
+    return hashlib.sha256(text).hexdigest(), text
+
+
+def credentials_of(service: Service, release: Release) -> tuple[str, tuple[str, ...]]:
+    """Version and names of what systemd hands to the service; ("", ()) if there is nothing to hand over.
+
+    The version stands for exactly these sealed values: another value, or another seal of the same, is another one.
+    """
+    names = [f"env.{name}" for name in release.sealed_settings]
+    digest = hashlib.sha256()
+    for name, sealed in sorted(release.sealed_settings.items()):
+        digest.update(name.encode() + b"=" + b64decode(sealed) + b"\n")
+    if service.certificate is not None:
+        names.append(CERT_PASS)
+        digest.update(bytes(service.certificate.sealed_passphrase))
+    return (digest.hexdigest()[:16], tuple(sorted(names))) if names else ("", ())
+
+
+def desired(service: Service, release: Release, *, now: datetime, operation: str = "") -> Desired:
+    """What ``service`` should be with ``release``; raises UnitError for what no unit can hold.
+
+    No query if image, files, certificate, node and project were selected.
+    """
+    mode = Mode(service.supervision)
+    config = ImageConfig.from_json(release.image.config)
+    version, names = credentials_of(service, release)
+    certificate = service.certificate
+    unit = UnitSpec(
+        project=service.project.name,
+        service=service.name,
+        node=service.node.name,
+        mode=mode,
+        release=release.number,
+        image_id=release.image.image_id,
+        ports=tuple(Port(port["host"], port["container"], port["protocol"]) for port in service.ports),
+        environment=tuple(sorted(release.plain_settings.items())),
+        certificate=certificate.fingerprint if certificate else "",
+        credentials_version=version,
+        credentials=names,
+        supervisor=supervisor_file()[0] if mode is Mode.SUPERVISOR else "",
+        interpreter=INTERPRETER if mode is Mode.SUPERVISOR else "",
+        entrypoint=config.entrypoint,
+        command=config.cmd,
+        operation=operation,
+        start_timeout=service.start_timeout,
+    )
+    return Desired(
+        key=service.resource,
+        project=service.project.name,
+        service=service.name,
+        node=service.node.name,
+        release=release.number,
+        image_id=release.image.image_id,
+        architecture=release.image.architecture,
+        layers=tuple(Layer(layer["diff_id"], layer["size"]) for layer in release.image.layers),
+        unit=render(unit),
+        mode=mode,
+        files=release.files.tree() if release.files else FileTree(),
+        certificate=unit.certificate,
+        certificate_days=certificate.days_left(now) if certificate else None,
+        credentials=version,
+        credential_names=names,
+    )
+
+
+def held(service: Service, reading: Reading | None, *, now: datetime) -> Held:
+    """What is known of the node and of ``service`` on it. One query, for the files of the release that it runs."""
+    facts = reading.parsed() if reading else None
+    found = facts.service(service.name) if facts else None
+    files: FileTree | None = None
+    if found is not None and found.release and found.project == service.project.name:
+        rows = Release.objects.select_related("files").filter(project=service.project, number=found.release)
+        release = rows.first()
+        files = release.files.tree() if release and release.files else (FileTree() if release else None)
+    return Held(
+        facts=facts,
+        read_at=reading.taken_at.timestamp() if reading else 0.0,
+        now=now.timestamp(),
+        error=reading.error if reading else "",
+        unit=service.unit_text,
+        files=files,
+    )

@@ -1,0 +1,133 @@
+"""Deploys: planned from stored readings, asked for by the plan's hash."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from django.db import transaction
+from django.utils import timezone
+
+from deployments.core.plan import Plan as PlanValue
+from deployments.core.plan import effect_hash, make_plan, plan_hash, to_json
+from deployments.core.quadlet import UnitError
+from deployments.models import HostKey, Plan, Reading, Release, Service
+from deployments.models.desired import desired, held
+from ffsweb.audit.services import record
+from ffsweb.operations.services import Target, enqueue
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from django.http import HttpRequest
+
+    from ffsweb.accounts.models import User
+    from ffsweb.operations.models import Operation
+
+
+class Refused(Exception):
+    """The plan cannot be put to work; the text says why and what to do."""
+
+
+class NotPossible(Refused):
+    """No plan can be made."""
+
+
+def preview(*, release: Release, services: Iterable[Service], actor: User) -> Plan:
+    """The plan for ``services``, kept under its hash; raises NotPossible. No node is asked. Four queries each."""
+    value = _make(release, services)
+    row, _ = Plan.objects.get_or_create(
+        hash=plan_hash(value),
+        defaults={
+            "project": release.project,
+            "body": json.loads(to_json(value)),
+            "created_by": actor.get_username(),
+        },
+    )
+    return row
+
+
+def is_stale(plan: Plan) -> bool:
+    """Whether the same plan made now, from newer readings, would do something else."""
+    value = plan.parsed()
+    try:
+        return effect_hash(_remake(plan, value)) != effect_hash(value)
+    except (Refused, Release.DoesNotExist):
+        return True
+
+
+def request_deploy(*, plan: Plan, actor: User, request: HttpRequest | None = None) -> Operation:
+    """Put exactly this plan to work; raises Refused or Busy, and then nothing was started."""
+    value = plan.parsed()
+    if value.refused:
+        raise Refused("The plan is refused: see its red rows. Nothing was started.")
+    if is_stale(plan):
+        raise Refused("The nodes changed since this plan was made. Nothing was started: make a fresh plan.")
+    release = Release.objects.get(project=plan.project, number=value.release)
+    services = list(Service.objects.select_related("node", "project").filter(pk__in=_keys(value)))
+    with transaction.atomic():
+        operation = enqueue(
+            kind="deploy",
+            project=plan.project,
+            actor=actor,
+            title=f"Deploy release {release.number} to {_shown(services)}",
+            params={"plan": plan.body},
+            targets=[Target(key=service.resource, label=str(service)) for service in services],
+            holds=_holds(services),
+            plan_hash=plan.hash,
+        )
+        record(
+            actor=actor,
+            action="deploy.request",
+            project=plan.project,
+            target=str(release),
+            detail={"plan": plan.hash, "operation": operation.pk, "services": [str(service) for service in services]},
+            request=request,
+        )
+    return operation
+
+
+def _make(release: Release, services: Iterable[Service]) -> PlanValue:
+    now = timezone.now()
+    release = Release.objects.select_related("project", "image", "files").get(pk=release.pk)
+    pairs = []
+    rows = Service.objects.select_related("node", "project", "certificate").filter(
+        pk__in=[row.pk for row in services]
+    )
+    for service in rows.order_by("node__name", "name"):
+        reading = Reading.objects.filter(node=service.node).first()
+        try:
+            wanted = desired(service, release, now=now)
+        except UnitError as error:
+            raise NotPossible(f"{service} cannot have release {release.number}: {error}.") from error
+        pairs.append((wanted, held(service, reading, now=now)))
+    if not pairs:
+        raise NotPossible("The services of this plan are gone.")
+    return make_plan(pairs)
+
+
+def _remake(plan: Plan, value: PlanValue) -> PlanValue:
+    release = Release.objects.get(project=plan.project, number=value.release)
+    services = list(Service.objects.filter(project=plan.project, pk__in=_keys(value)))
+    if len(services) != len(value.targets):
+        raise NotPossible("A service of this plan was removed.")
+    return _make(release, services)
+
+
+def _keys(value: PlanValue) -> list[int]:
+    return [int(target.key.partition(":")[2]) for target in value.targets]
+
+
+def _holds(services: list[Service]) -> list[str]:
+    """The services; and a node whose host key is not pinned, because its first contact touches it as a whole."""
+    pinned = set(
+        HostKey.objects.filter(
+            node__in=[service.node_id for service in services], kind=HostKey.Kind.PINNED
+        ).values_list("node_id", flat=True)
+    )
+    nodes = {service.node.resource for service in services if service.node_id not in pinned}
+    return [*(service.resource for service in services), *sorted(nodes)]
+
+
+def _shown(services: list[Service]) -> str:
+    return str(services[0]) if len(services) == 1 else f"{len(services)} services"

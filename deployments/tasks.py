@@ -1,0 +1,25 @@
+"""The fleet's ticks: nodes are read, and what nobody needs any more is swept away."""
+
+from __future__ import annotations
+
+from django.conf import settings
+
+from deployments.execution import readings, sweep
+from ffsweb.celery import app, every
+
+every(10.0, task="deployments.read_nodes")
+every(3600.0, task="deployments.sweep")
+
+
+@app.task(name="deployments.read_nodes")
+def read_nodes() -> None:
+    """Read the nodes that are due."""
+    readings.read_due_nodes()
+
+
+@app.task(name="deployments.sweep")
+def sweep_store() -> None:
+    """Remove what no row names any more."""
+    sweep.uploads(settings.DATA / "uploads")
+    sweep.images()
+    sweep.files()
