@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "migrate": Command("ffsweb.runtime.administer", "migrate", "bring the database up to date"),
     "manage": Command("ffsweb.runtime.administer", "manage", "any of Django's commands: ffs manage help"),
     "audit": Command("ffsweb.runtime.administer", "audit", "verify: check the audit log's hash chain"),
+    "settings": Command("ffsweb.variables", help="list every setting"),
     "supervise": Command(
         "deployments.nodekit.supervisor.command", "main", "[options] -- COMMAND: supervise a program"
     ),

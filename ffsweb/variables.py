@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import Final
 
@@ -53,6 +54,12 @@ def markdown() -> str:
     """The text of ``docs/settings.md``."""
     rows = "\n".join(f"| `{v.name}` | {v.default} | {v.meaning} |" for v in VARIABLES)
     return f"{_HEAD}\n| Variable | Default | Meaning |\n| --- | --- | --- |\n{rows}\n"
+
+
+def run(arguments: list[str]) -> int:
+    """``ffs settings``: print them."""
+    sys.stdout.write(markdown())
+    return 0
 
 
 _HEAD: Final = """# Settings
