@@ -118,7 +118,8 @@ class _Attempt:
         self._transport = transport = StrictTransport(
             wire, pins=(pin.blob for pin in self._pins), host_key_algorithms=_algorithms(self._pins)
         )
-        transport.banner_timeout = transport.handshake_timeout = transport.auth_timeout = self._left()
+        transport.auth_timeout = self._left()
+        transport.banner_timeout = self._left() + 1  # so that the time-out below, which can be told apart, is first
         host_key = self._shake_hands(transport)
         self._log_in(transport)
         if self._keepalive > 0:
@@ -132,7 +133,7 @@ class _Attempt:
         except WrongHostKey as error:
             raise refusals.wrong_host_key(self._endpoint, error.blob, self._pins) from error
         except (paramiko.SSHException, EOFError, OSError) as error:
-            raise refusals.no_handshake(self._endpoint, self._timeout, transport, error, self._pins) from error
+            raise refusals.no_handshake(self._endpoint, transport, error, self._pins) from error
         if not transport.initial_kex_done:  # start_client returns on a time-out as if all were well
             raise refusals.no_answer(self._endpoint, self._timeout, transport)
         shown = transport.get_remote_server_key()

@@ -114,12 +114,16 @@ class Conversation:
         except paramiko.SSHException:
             return Refused() if self._transport.active else Lost()
         writer = threading.Thread(target=self._write, args=(channel,), name="ssh-stdin", daemon=True)
-        writer.start()
+        if self._command.stdin is None:
+            channel.shutdown_write()
+        else:
+            writer.start()
         self._read(channel, wake)
         channel.status_event.wait()  # also set when the channel closes
         ended = self._ended(channel)
         channel.close()
-        writer.join(1.0)  # so that a file given as stdin is normally ours no more; a source may block longer
+        if writer.is_alive():
+            writer.join(1.0)  # so that a file given as stdin is normally left alone now; a source may block longer
         return ended
 
     def _ended(self, channel: paramiko.Channel) -> Event:

@@ -29,12 +29,16 @@ def no_answer(endpoint: Endpoint, seconds: float, transport: StrictTransport | N
     if transport is None:
         what = "The host name could not be looked up, or no connection was made"
     elif not transport.remote_version:
-        what = "It took the connection and said nothing"
+        said = _banner(transport)
+        what = f"It said {said!r}, which no SSH server does" if said else "It took the connection and said nothing"
     elif not transport.initial_kex_done:
         what = "Its SSH server began and then stopped answering"
     else:
         what = "Its SSH server stopped answering during the log-in"
-    msg = f"{endpoint} did not let us in within {seconds:.0f} s. {what}. Is the machine overloaded or hung?"
+    msg = (
+        f"{endpoint} did not let us in within {seconds:.0f} s. {what}. Is the port right, and "
+        "the machine neither overloaded nor hung?"
+    )
     return Unreachable(msg, reason=Reason.TIMEOUT)
 
 
@@ -57,15 +61,11 @@ def wrong_host_key(endpoint: Endpoint, blob: bytes, pins: tuple[PublicKey, ...])
 
 
 def no_handshake(
-    endpoint: Endpoint,
-    seconds: float,
-    transport: StrictTransport,
-    error: Exception,
-    pins: tuple[PublicKey, ...],
+    endpoint: Endpoint, transport: StrictTransport, error: Exception, pins: tuple[PublicKey, ...]
 ) -> RemoteError:
     """It failed before both sides had keys."""
     if not transport.remote_version:
-        return _no_banner(endpoint, seconds, transport, error)
+        return _no_banner(endpoint, transport)
     if isinstance(error, paramiko.ssh_exception.IncompatiblePeer):
         if "host key" in str(error) and pins:
             known = tuple(pin.fingerprint for pin in pins)
@@ -101,22 +101,20 @@ def no_login(endpoint: Endpoint, seconds: float, transport: StrictTransport, err
     return Unreachable(msg, reason=Reason.NETWORK)
 
 
-def _no_banner(endpoint: Endpoint, seconds: float, transport: StrictTransport, error: Exception) -> Unreachable:
-    said = shown(clean(bytes(cast("BoundedPacketizer", transport.packetizer).banner[:200])))
+def _banner(transport: StrictTransport) -> str:
+    return shown(clean(bytes(cast("BoundedPacketizer", transport.packetizer).banner[:200])))
+
+
+def _no_banner(endpoint: Endpoint, transport: StrictTransport) -> Unreachable:
+    said = _banner(transport)
     if any(text in said for text in _NOT_NOW):
         msg = f"{endpoint} takes no more connections from here for now ({said}). Try again in some minutes."
         return Unreachable(msg, reason=Reason.NETWORK)
-    if said:
+    if said and not "SSH-".startswith(said[:4]):  # else the greeting was cut off
         msg = f"What answers at {endpoint} is no SSH server: it said {said!r}. Check the address and the port."
         return Unreachable(msg, reason=Reason.NOT_SSH, permanent=True)
-    if "timed out" in str(error) or isinstance(error, TimeoutError):
-        msg = (
-            f"{endpoint} took the connection and said nothing within {seconds:.0f} s. It is no SSH server, or is "
-            "overloaded or hung. Check the port and the machine."
-        )
-        return Unreachable(msg, reason=Reason.TIMEOUT)
     msg = (
-        f"{endpoint} closed the connection before it said anything. Its SSH server may be starting, or refuse this "
+        f"{endpoint} closed the connection before its greeting was complete. Its SSH server may be starting, or refuse this "
         "server's address. Try again in some minutes."
     )
     return Unreachable(msg, reason=Reason.NETWORK)

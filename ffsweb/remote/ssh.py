@@ -115,6 +115,7 @@ class _Run:
         self._conversation: Conversation | None = None
 
     def result(self, keep: int) -> Result:
+        self._check()
         while not self._session.wait_for_slot(self._patience()):
             self._check()
         self._conversation = self._session.conversation(
