@@ -200,7 +200,7 @@ def _service(spec: UnitSpec) -> list[str]:
         "[Service]",
         *(f"LoadCredentialEncrypted={name}:{store}/{name}.cred" for name in sorted(spec.credentials)),
         f"RuntimeDirectory=ffs/{spec.service}",
-        "RuntimeDirectoryMode=0711",
+        "RuntimeDirectoryMode=0755",
         f"ExecStartPre={layout.NODE_PROGRAM} handover {spec.service}",
         "Restart=on-failure",
         "RestartSec=2",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import structlog
 from django.utils import timezone
 
 from deployments.core.plan import from_value
@@ -18,13 +19,15 @@ from deployments.execution.secrets import open_credentials
 from deployments.execution.targets import service_of
 from deployments.models import Release, Service
 from ffsweb.operations.contract import Outcome, Target
-from ffsweb.operations.errors import Cancelled
+from ffsweb.operations.errors import Cancelled, Stopped
 from ffsweb.operations.states import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ffsweb.operations.context import Context
+
+logger = structlog.get_logger(__name__)
 
 Results = dict[Target, Exception]
 
@@ -90,8 +93,11 @@ class Deploy:
         for target, result in results.items():
             if not isinstance(result, Exception):
                 continue
-            if not isinstance(result, TargetFailed):
+            if isinstance(result, Stopped):
                 raise result
+            if not isinstance(result, TargetFailed):
+                # A fault of ours: the nodes that were switched still have to go back.
+                logger.error("deploy_target_error", operation=self.context.operation.id, exc_info=result)
             self.context.log(str(result), target=target, stream="error")
             failed[target] = result
         return failed

@@ -177,18 +177,10 @@ class DeployTarget:
         return _Guard(self.context)
 
     def _plan_of(self, facts: NodeFacts) -> PlanValue:
-        now = timezone.now()
-        fresh = Held(
-            facts=facts,
-            read_at=now.timestamp(),
-            now=now.timestamp(),
-            unit=self.before.unit,
-            files=self._running_files(facts),
-        )
+        now = timezone.now().timestamp()
+        files = stage.running_files(self.service, facts)
+        fresh = Held(facts=facts, read_at=now, now=now, unit=self.service.unit_text, files=files)
         return make_plan([(self.wanted, fresh)])
-
-    def _running_files(self, facts: NodeFacts) -> object:
-        return stage.running_files(self.service, facts)
 
     def _as_planned(self) -> PlanValue:
         return PlanValue("deploy", self.wanted.project, self.wanted.release, (self.planned,))

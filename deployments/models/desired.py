@@ -24,7 +24,7 @@ CERT_PASS = "cert_pass"  # noqa: S105 - the credential's name
 @cache
 def supervisor_file() -> tuple[str, bytes]:
     """The supervisor that is mounted into containers: its SHA-256 in hex, and its text."""
-    text = source().encode()
+    text = source()
     return hashlib.sha256(text).hexdigest(), text
 
 

@@ -44,7 +44,7 @@ allowed_lines() {
     [Container.StopTimeout]="$seconds"
     [Service.LoadCredentialEncrypted]="$credential_pattern:$base/credentials/$version_pattern/$credential_pattern\.cred"
     [Service.RuntimeDirectory]="ffs/$s"
-    [Service.RuntimeDirectoryMode]='0711'
+    [Service.RuntimeDirectoryMode]='0755'
     [Service.ExecStartPre]="/usr/local/bin/ffs-node handover $s"
     [Service.Restart]='on-failure'
     [Service.RestartSec]="$seconds"

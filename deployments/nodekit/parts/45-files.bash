@@ -85,16 +85,15 @@ unpack() {
   [[ -s $work/sent ]] || return 0
   largest=$(jq '[.files[].size] | max // 0' "$work/manifest")
   limit=$(jq '([.sent[] | {key: ., value: true}] | from_entries) as $sent | [.files[] | select($sent[.path]) | .size + 8192] | add // 0 | . + 1048576' "$work/manifest")
-  sed 's|^\./||' "$work/sent" >"$tree/.names"
-  chown -R "$unpack_uid:$unpack_uid" -- "$tree"
+  sed 's|^\./||' "$work/sent" >"$work/names"
+  chown "$unpack_uid:$unpack_uid" -- "$tree" "$work/names"
   (
     cd "$tree"
     ulimit -f "$(( largest / 1024 + 64 ))"
     head -c "$limit" | setpriv --reuid="$unpack_uid" --regid="$unpack_uid" --clear-groups --no-new-privs --inh-caps=-all --bounding-set=-all \
       tar --extract --file=- --no-same-owner --no-same-permissions --keep-old-files --no-recursion --no-wildcards \
-      --verbatim-files-from --files-from=<(cat .names) --warning=no-timestamp
+      --verbatim-files-from --files-from=/dev/fd/3 --warning=no-timestamp 3<"$work/names"
   ) || fail_because bad-input "The archive could not be unpacked; nothing was changed."
-  rm -f -- "$tree/.names"
   [[ -z $(find "$tree" ! -type f ! -type d -print -quit) ]] || fail bad-input "The archive holds links, devices or pipes where files are listed."
   [[ -z $(find "$tree" -type f -links +1 -print -quit) ]] || fail bad-input "The archive holds hard links."
   chown -R root:root -- "$tree"
@@ -103,7 +102,7 @@ unpack() {
 
 # take_over BASE TREE: unchanged files from an older release; where the file system can, they share their blocks.
 take_over() {
-  (cd "$1" && xargs -d '\n' -a "$work/kept" cp --reflink=auto --no-dereference --parents --target-directory="$2" --) ||
+  (cd "$1" && xargs -d '\n' -a "$work/kept" cp --reflink=auto --no-dereference --preserve=timestamps --parents --target-directory="$2" --) ||
     fail_because verify "Unchanged files could not be taken from the base release; send them all."
 }
 

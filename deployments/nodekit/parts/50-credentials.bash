@@ -1,8 +1,11 @@
 # Secrets: sealed for this machine by systemd, opened by systemd at a service's start, handed to its container on a
 # tmpfs. A plaintext is only ever in a pipe: never an argument, never a file on a disk.
 
+# Standard input: {"name":…,"value_base64":…} a line, then {"end":COUNT}. Input that was cut short looks like input
+# that ended; without its last line it counts for nothing.
+
 verb_seal() {
-  local directory final line name total=0
+  local directory final line name total=0 end=''
   local -A names=()
   options 'fence service version' '' '' "$@"
   [[ ${option[version]} != none ]] || fail bad-argument "The version none means that there are no credentials."
@@ -14,6 +17,11 @@ verb_seal() {
   incoming=$(mktemp -d "$directory/.ffs.XXXXXXXX")
   made+=("$incoming")
   while IFS= read -r -t 60 -n 131072 line || [[ -n $line ]]; do
+    [[ -z $end ]] || fail bad-input "There is something after the last line of the credentials."
+    if [[ $line =~ ^\{\"end\":([0-9]{1,4})\}$ ]]; then
+      end=${BASH_REMATCH[1]}
+      continue
+    fi
     (( ${#line} < 131072 )) || fail bad-input "A credential is larger than 96 KiB."
     (( (total += ${#line}) <= 1000000 )) || fail bad-input "The credentials together are larger than what systemd takes (about 700 KiB)."
     name=$(request_field "$line" name)
@@ -28,7 +36,8 @@ verb_seal() {
     cmp -s <(printf '%s' "$line" | jq -rj .value_base64 | base64 -d) <(systemd-creds decrypt --name="$name" "$incoming/$name.cred" -) ||
       fail verify "The credential $name cannot be opened again after sealing; nothing was changed."
   done
-  chmod 0400 -- "$incoming"/*.cred
+  [[ $end == "${#names[@]}" ]] || fail bad-input "The credentials ended early; nothing was changed."
+  (( end == 0 )) || chmod 0400 -- "$incoming"/*.cred
   if [[ -e $final ]]; then
     same_credentials "$final" "$incoming" && succeed --argjson credentials "${#names[@]}" --argjson already true
     # The machine's key was replaced: what was sealed under the old one is lost and gives way to the new.

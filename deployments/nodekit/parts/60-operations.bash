@@ -33,6 +33,7 @@ follow_operation() {
   while :; do
     if [[ -e $result ]]; then
       drain_events "$fd"
+      [[ $2 != switch || $(<"$directory/state") != rolled-back ]] || fail rolled-back "The old release is back: $(<"$directory/why")."
       line=$(<"$result")
       answered=yes
       printf '%s\n' "$line"

@@ -84,11 +84,6 @@ start_new() {
   fail start-failed "The new release did not become ready. The old unit is kept and comes back by rollback, at the deadline, or at the next boot."
 }
 
-journal_tail() {
-  journalctl --quiet --unit="ffs-$1.service" --since="@$2" --lines=30 --output=cat --all | tail -c 20000 |
-    jq -cR '{event: "log", text: .[:1000]}' || true
-}
-
 # check_staged: everything that the unit names is here. Before this, nothing was changed.
 check_staged() {
   local path id

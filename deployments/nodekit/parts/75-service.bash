@@ -29,7 +29,7 @@ verb_control() {
 
 # The text to look for is literal: it is given to journalctl as a quoted pattern.
 verb_logs() {
-  local arguments=(--quiet --no-pager --output=json --output-fields=MESSAGE --all)
+  local arguments=(--quiet --no-pager --output=json "--output-fields=MESSAGE,PODMAN_EVENT,SYSLOG_IDENTIFIER" --all)
   options 'service' 'lines since grep' 'follow' "$@"
   [[ -z ${option[grep]+set} ]] || arguments+=(--grep="\\Q${option[grep]//\\E/}\\E" --case-sensitive=false)
   [[ -z ${option[since]+set} ]] || arguments+=(--since="@${option[since]}")
@@ -43,9 +43,21 @@ verb_logs() {
   succeed
 }
 
+# journal_lines: what the service and systemd say; podman's and conmon's talk about the container is left out.
 journal_lines() {
-  jq -c --unbuffered '{event: "line", at: ((.__REALTIME_TIMESTAMP | tonumber) / 1000000),
-    text: (.MESSAGE | if type == "array" then implode else (. // "") | tostring end | .[:8192])}'
+  jq -c --unbuffered "$journal_filter"'{event: "line", at: ((.__REALTIME_TIMESTAMP | tonumber) / 1000000), text}'
+}
+
+readonly journal_filter='
+  .text = (.MESSAGE | if type == "array" then implode else (. // "") | tostring end | rtrimstr("\n") | .[:8192])
+  | select(.PODMAN_EVENT == null and .SYSLOG_IDENTIFIER != "conmon" and .text != "{\"event\":\"result\",\"ok\":true}"
+      and (.text | test("^[0-9a-f]{64}$") | not)) | '
+
+# journal_tail SERVICE EPOCH: the last lines since then, for the log of the operation.
+journal_tail() {
+  { journalctl --quiet --unit="ffs-$1.service" --since="@$2" --lines=60 --output=json --all \
+    --output-fields=MESSAGE,PODMAN_EVENT,SYSLOG_IDENTIFIER </dev/null || true; } |
+    jq -c "$journal_filter"'{event: "log", text: .text[:1000]}' || true
 }
 
 sort_lines() { jq -cs 'sort_by(.at)[]'; }

@@ -9,8 +9,8 @@ verb_facts() {
   systemctl show --timestamp=unix --property=Id,LoadState,ActiveState,SubState,Result,StatusText,NRestarts,ActiveEnterTimestamp,MainPID \
     -- "${units[@]/%/.service}" >"$work/systemd" || : >"$work/systemd"
   disk_facts
-  node_facts >"$work/node.tsv"
   wait
+  node_facts >"$work/node.tsv"
   collect
   answered=yes
   exit 0

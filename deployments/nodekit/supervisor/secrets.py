@@ -58,12 +58,14 @@ class Places:
 def settings_from(credentials: Path) -> dict[str, str]:
     """The settings that were handed over as ``env.NAME``; none if the directory is missing."""
     found: dict[str, str] = {}
-    for file in sorted(credentials.glob("env.*")) if credentials.is_dir() else []:
-        name = file.name[len("env.") :]
-        data = _read(file)
+    for entry in _entries(credentials):
+        if not entry.startswith("env."):
+            continue
+        name = entry[len("env.") :]
+        data = _read(credentials / entry)
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) or b"\0" in data or len(data) > LONGEST_VALUE:
             raise SecretProblem(
-                SECRET_MISSING, f"{file.name} cannot be an environment variable (its name, a NUL, or over 128 KiB)"
+                SECRET_MISSING, f"{entry} cannot be an environment variable (its name, a NUL, or over 128 KiB)"
             )
         found[name] = os.fsdecode(data)
     return found
@@ -114,6 +116,16 @@ def is_memory(directory: Path) -> bool:
         if fields.split()[2] == wanted:
             return rest.split()[0] in ("tmpfs", "ramfs")
     return False
+
+
+def _entries(directory: Path) -> list[str]:
+    try:
+        return sorted(entry.name for entry in directory.iterdir())
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        # Nothing handed over and nothing to be seen look the same to a glob: a silent failure.
+        raise SecretProblem(SECRET_MISSING, f"{directory} could not be listed: {error.strerror}") from error
 
 
 def _read(file: Path) -> bytes:

@@ -1,0 +1,112 @@
+"""The main job on a real node: the generated file boots it, a deploy makes it serve, and failures go back."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deployments.models import HostKey, Service
+from ffsweb.operations.models import LogLine, Operation
+from tests.certificates.material import intermediate, server
+from tests.deployments.fleet import Fleet, log_of
+from tests.lab.lab import Lab
+from tests.lab.nodes import Node
+
+pytestmark = [pytest.mark.lab, pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
+
+SENTINEL = "sentinel-7f3a91c2-never-to-be-seen"
+
+
+def get(node: Node, path: str = "/") -> dict[str, Any]:
+    """What the sample application answers over HTTPS."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    with urllib.request.urlopen(f"https://{node.address}:443{path}", context=context, timeout=10) as answer:
+        return dict(json.loads(answer.read()))
+
+
+class Machine:
+    """A fleet with one booted node."""
+
+    def __init__(self, fleet: Fleet, node: Node, service: Service) -> None:
+        self.fleet, self.node, self.service = fleet, node, service
+
+
+@pytest.fixture
+def machine(lab: Lab, tmp_path: Path) -> Any:
+    fleet = Fleet()
+    row = fleet.node(address="192.0.2.1")
+    service = fleet.service(row)
+    service.certificate = fleet.certificate(server(), intermediate())
+    service.save()
+    fleet.settings(f"SAMPLE_MODE=ok\nAPI_TOKEN={SENTINEL}\nCOLOUR=blue\n", plain=["SAMPLE_MODE", "COLOUR"])
+    node = lab.up("main-path", fleet.machine_file(row))
+    row.address = node.address
+    row.save()
+    yield Machine(fleet, node, service)
+    node.remove()
+
+
+def test_the_whole_path_from_the_generated_file_to_a_live_release(
+    machine: Machine, sample_image: Callable[..., Path], tmp_path: Path
+) -> None:
+    fleet, node, service = machine.fleet, machine.node, machine.service
+    ended = fleet.read(service.node)
+    assert ended.state == "succeeded", ended.message
+    first = fleet.release(fleet.image(sample_image("1.0")))
+    ended = fleet.deploy(first, service)
+    assert ended.state == "succeeded", f"{ended.message}\n{log_of(ended)}\n{node.journal(lines=80)}"
+    service.refresh_from_db()
+    assert service.live_release == first
+    assert get(node)["version"] == "1.0"
+    assert HostKey.objects.filter(node=service.node, kind=HostKey.Kind.PINNED).count() == 1
+    # The second release sends the changed layer alone.
+    second = fleet.release(fleet.image(sample_image("2.0")))
+    ended = fleet.deploy(second, service)
+    assert ended.state == "succeeded", f"{ended.message}\n{log_of(ended)}"
+    assert get(node)["version"] == "2.0"
+    assert "1 layers are missing" in log_of(ended)
+
+
+def test_nothing_of_the_sentinel_is_on_the_node_or_in_any_log(
+    machine: Machine, sample_image: Callable[..., Path]
+) -> None:
+    fleet, node, service = machine.fleet, machine.node, machine.service
+    fleet.read(service.node)
+    release = fleet.release(fleet.image(sample_image("1.0")))
+    ended = fleet.deploy(release, service)
+    assert ended.state == "succeeded", f"{ended.message}\n{log_of(ended)}"
+    assert "API_TOKEN" in get(node, "/settings")
+    for directory in node.written():
+        for path in directory.rglob("*"):
+            if path.is_file() and not path.is_symlink():
+                assert SENTINEL.encode() not in path.read_bytes(), path
+    assert not LogLine.objects.filter(text__contains=SENTINEL).exists()
+    assert SENTINEL not in str(list(Operation.objects.values()))
+    assert SENTINEL not in node.exec(("ps", "axww"))
+
+
+def test_a_release_that_dies_in_the_settle_window_goes_back(
+    machine: Machine, sample_image: Callable[..., Path]
+) -> None:
+    fleet, node, service = machine.fleet, machine.node, machine.service
+    fleet.read(service.node)
+    good = fleet.release(fleet.image(sample_image("1.0")))
+    assert fleet.deploy(good, service).state == "succeeded"
+    service.settle = 15
+    service.save()
+    fleet.settings("SAMPLE_MODE=die-after=4\n", plain=["SAMPLE_MODE"])
+    bad = fleet.release(fleet.image(sample_image("2.0")))
+    ended = fleet.deploy(bad, service)
+    assert ended.state == "rolled_back", f"{ended.message}\n{log_of(ended)}"
+    assert "gate" in ended.message
+    assert get(node)["version"] == "1.0"
+    service.refresh_from_db()
+    assert service.live_release == good
