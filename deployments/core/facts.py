@@ -142,7 +142,12 @@ def _heartbeats(it: Fields) -> Heartbeats | None:
         if beats is None:
             return None
         children = tuple(
-            Child(name=row.text("name"), state=row.text("state"), beat_age=row.maybe_decimal("heartbeat_age"))
+            Child(
+                name=row.text("name"),
+                state=row.text("state"),
+                beat_age=row.maybe_decimal("heartbeat_age"),
+                restarts=row.maybe_whole("restarts") or 0,
+            )
             for row in beats.rows("children", 100)
         )
         return Heartbeats(at=beats.decimal("at"), state=beats.text("state"), children=children)

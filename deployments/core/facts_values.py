@@ -43,6 +43,7 @@ class Child:
     name: str
     state: str
     beat_age: float | None
+    restarts: int = 0
 
 
 @dataclass(frozen=True, slots=True)

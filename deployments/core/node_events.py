@@ -38,7 +38,8 @@ class Refused(AnswerError):
     """The node refused or failed; ``text`` says in plain English what happened and what was left as it was.
 
     ``code`` is one of disk-full, busy, stale, bad-argument, bad-input, bad-unit, exists, not-found, not-deployed,
-    not-switched, pending, confirmed, rolled-back, start-failed, interrupted, podman, systemd, verify, not-root, internal.
+    not-switched, pending, confirmed, rolled-back, start-failed, interrupted, podman, systemd, verify, not-root or
+    internal.
     """
 
     def __init__(self, code: str, text: str) -> None:

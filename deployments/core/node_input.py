@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class StagedFile:
-    """A file of a release; ``size`` in bytes, ``sha256`` in hex. Of ``mode`` only counts whether it may be executed."""
+    """A file of a release; ``size`` in bytes, ``sha256`` in hex; ``mode`` counts for whether it may be executed."""
 
     path: str
     mode: int
@@ -53,7 +53,7 @@ def seal_input(values: Mapping[str, Secret]) -> Secret:
         _line({"name": name, "value_base64": base64.b64encode(value.reveal()).decode()})
         for name, value in sorted(values.items())
     )
-    return Secret(b"".join(lines))
+    return Secret(b"".join(lines) + _line({"end": len(values)}))
 
 
 def upgrade_input(script: bytes, signature: str) -> bytes:
