@@ -87,8 +87,8 @@ class Context:
     def step(self, name: str, target: Target | str | None = None) -> Iterator[StepRecord]:
         """A step in the journal: the intent is committed before the body runs, the evidence after it.
 
-        If the body raises, the step is written as failed with the error's text. If it ends because the run is to go on
-        elsewhere or later, it stays an intent: the next attempt finds it not done. Raises LeaseLost.
+        If the body raises, the step is written as failed with the error's text. If it ends because the run is to go
+        on elsewhere or later, it stays an intent: the next attempt finds it not done. Raises LeaseLost.
         """
         target_id = self._id(target)
         self._writer.commit(StepWrite(name, target_id, StepState.INTENT, timezone.now()))
@@ -173,7 +173,7 @@ class Context:
         raise Parked(reason, seconds)
 
     def take_cancel(self) -> None:
-        """After Cancelled: clear ``stop``, so that the clean-up can use it too. A shutdown still stops the clean-up."""
+        """After Cancelled: clear ``stop``, so that the clean-up can use it. A shutdown still stops the clean-up."""
         self._signal.take_cancel()
 
     def _id(self, target: Target | str | None) -> int | None:

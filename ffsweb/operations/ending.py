@@ -8,6 +8,8 @@ from django.db.models import F, Max
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from ffsweb.audit import services as audit
+
 from .contract import Outcome
 from .models import Hold, LogLine, Operation, OperationTarget
 from .states import State, Stream, may_follow, of_target_at_the_end, severity
@@ -31,7 +33,10 @@ def add_line(operation_id: int, text: str, *, stream: Stream = Stream.INFO) -> N
 
 
 def finish(operation: Operation, outcome: Outcome) -> None:
-    """End ``operation``, whose row the caller has locked in this transaction. Raises ValueError if it cannot end."""
+    """End ``operation``, whose row the caller has locked in this transaction. Raises ValueError if it cannot end.
+
+    The end of what a person asked for goes into the audit log too. About ten queries.
+    """
     if not may_follow(operation.condition, outcome.state):
         msg = f"operation {operation.pk} is {operation.state} and cannot become {outcome.state}"
         raise ValueError(msg)
@@ -51,6 +56,20 @@ def finish(operation: Operation, outcome: Outcome) -> None:
         parked_reason="",
         revision=F("revision") + 1,
     )
+    if operation.actor_name != audit.SYSTEM:  # what the dashboard does by itself would drown the rest
+        audit.record(
+            actor=None,
+            action="operation.end",
+            project=operation.project,
+            target=operation.title,
+            detail={
+                "operation": operation.pk,
+                "kind": operation.kind,
+                "asked_by": operation.actor_name,
+                "state": str(outcome.state),
+                "message": outcome.message,
+            },
+        )
 
 
 def park(operation: Operation, *, reason: str, seconds: float) -> None:
@@ -60,7 +79,7 @@ def park(operation: Operation, *, reason: str, seconds: float) -> None:
     """
     if operation.cancel_requested_at is not None:
         seconds = 0.0
-    add_line(operation.pk, f"Waiting: {reason}", stream=Stream.INFO)
+    add_line(operation.pk, f"Parked: {reason}.", stream=Stream.INFO)
     Operation.objects.filter(pk=operation.pk).update(
         state=State.PARKED,
         resume_at=Now() + timedelta(seconds=seconds),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 import uuid
 
 import structlog
@@ -108,7 +109,9 @@ class _Run:
             log.info("operation_stopped_by", error=text)
             return self._finish(State.CANCELLED, f"{self._cancelled()} What was under way ended with: {text}")
         number = uuid.uuid4().hex[:8]
-        log.exception("operation_error", error_id=number)
+        # As text, scrubbed: a structured traceback would carry the values of local variables.
+        told = self.scrubber.text("".join(traceback.format_exception(error)))
+        log.error("operation_error", error_id=number, traceback=told)
         return self._finish(
             State.FAILED,
             f"Something that ffsweb did not expect went wrong (error {number}): {type(error).__name__}: {text}. The "
@@ -178,6 +181,6 @@ class _Run:
 
 
 _GIVEN_UP = (
-    "{} workers ended while they ran this, so it is not tried again. What it did is in the steps above; read the nodes "
-    "again to see what is true, and look into the server's log for why the workers ended."
+    "{} workers ended while they ran this, so it is not tried again. What it did is in the steps above; read the "
+    "nodes again to see what is true, and look into the server's log for why the workers ended."
 )

@@ -1,4 +1,4 @@
-"""What the rest of the program asks of operations: put one into the queue, cancel it, let it go on, send what is due."""
+"""What the rest of the program asks of operations: enqueue one, cancel it, let it go on, send what is due."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.db.models.functions import Now
+from django.http import HttpRequest
 
 from ffsweb.accounts.models import Project, User
+from ffsweb.audit import services as audit
 
 from . import ending, messages, wakeup
 from .contract import Outcome, Target
@@ -38,15 +40,15 @@ def enqueue(
 ) -> Operation:
     """Put an operation into the queue, holding ``holds`` from now until it ends. Part of the caller's transaction.
 
-    ``actor`` None: the dashboard itself. Raises Busy, with nothing written, if one of ``holds`` is held. The worker is
-    told when the transaction is committed. Five queries.
+    ``actor`` None: the dashboard itself. Raises Busy, with nothing written, if one of ``holds`` is held. The worker
+    is told when the transaction is committed. The audit event of the request is the caller's. Five queries.
     """
     with transaction.atomic():
         operation = Operation.objects.create(
             kind=kind,
             project=project,
             actor=actor,
-            actor_name=actor.get_username() if actor else "ffsweb",
+            actor_name=_name(actor),
             title=title[:200],
             params=params,
             plan_hash=plan_hash,
@@ -59,13 +61,13 @@ def enqueue(
     return operation
 
 
-def cancel(operation: Operation, *, actor: User | None) -> None:
+def cancel(operation: Operation, *, actor: User | None, request: HttpRequest | None = None) -> None:
     """Cancel ``operation``: at once if it has done nothing yet, else as soon as its run notices (2 s).
 
     A waiting operation that has begun is woken, so that its kind can leave the nodes on old or new and say which.
     Cancelling twice is the same as once. Raises NotPossible if it has ended.
     """
-    name = actor.get_username() if actor else "ffsweb"
+    name = _name(actor)
     with transaction.atomic():
         row = Operation.objects.select_for_update().get(pk=operation.pk)
         if row.finished:
@@ -84,6 +86,14 @@ def cancel(operation: Operation, *, actor: User | None) -> None:
         else:
             ending.finish(row, Outcome(State.CANCELLED, f"{name} cancelled it. Nothing was changed."))
         transaction.on_commit(partial(wakeup.publish, row.pk))
+        audit.record(
+            actor=actor,
+            action="operation.cancel",
+            project=row.project,
+            target=row.title,
+            detail={"operation": row.pk},
+            request=request,
+        )
 
 
 def resume(operation: Operation, *, actor: User | None) -> None:
@@ -93,7 +103,7 @@ def resume(operation: Operation, *, actor: User | None) -> None:
         if row.state != State.PARKED:
             msg = f"“{row.title}” is not waiting; it is {row.condition.label.lower()}."
             raise NotPossible(msg)
-        name = actor.get_username() if actor else "ffsweb"
+        name = _name(actor)
         ending.add_line(row.pk, f"{name} lets it go on.", stream=Stream.INFO)
         Operation.objects.filter(pk=row.pk).update(resume_at=Now())
         messages.send_on_commit(row.pk)
@@ -118,6 +128,10 @@ def tick() -> int:
                 break  # the broker is away, for the others too
             sent += 1
     return sent
+
+
+def _name(actor: User | None) -> str:
+    return actor.get_username() if actor else audit.SYSTEM
 
 
 def _hold(operation: Operation, resources: Iterable[str]) -> None:

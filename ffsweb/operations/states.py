@@ -56,12 +56,12 @@ class Stream(StrEnum):
 LABELS: Final = {
     State.QUEUED: "Queued",
     State.RUNNING: "Running",
-    State.PARKED: "Waiting",
+    State.PARKED: "Parked",
     State.SUCCEEDED: "Succeeded",
     State.FAILED: "Failed",
     State.ROLLED_BACK: "Rolled back",
     State.CANCELLED: "Cancelled",
-    State.UNKNOWN: "Outcome unknown",
+    State.UNKNOWN: "Unknown",
     State.NEEDS_HANDS: "Needs hands",
 }
 

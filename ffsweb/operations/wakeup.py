@@ -12,6 +12,8 @@ from typing import Final
 import redis
 import structlog
 from django.conf import settings
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 logger = structlog.get_logger(__name__)
 
@@ -23,7 +25,10 @@ RETRY_AFTER: Final = 5.0
 def client() -> redis.Redis:
     """A new client of ``settings.REDIS_URL``, with short deadlines."""
     return redis.Redis.from_url(
-        settings.REDIS_URL, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT, health_check_interval=0
+        settings.REDIS_URL,
+        socket_timeout=TIMEOUT,
+        socket_connect_timeout=TIMEOUT,
+        retry=Retry(NoBackoff(), 0),  # the default tries for seconds, and a log line would wait for it
     )
 
 

@@ -13,19 +13,30 @@ from django.conf import settings
 from django.db import connections
 
 from ffsweb.accounts.models import Membership, Project, Role, User
-from ffsweb.operations import kinds, services
+from ffsweb.operations import kinds, services, wakeup
 from ffsweb.operations.models import Operation
 from ffsweb.operations.stopping import process
 
 from .processes import RedisServer
 
 
-@pytest.fixture(scope="session")
-def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """SQLite in a file: the engine has several threads, and these tests several processes."""
+def _keep_sqlite_in_a_file() -> None:
+    """The engine has several threads, and these tests several processes: a database in memory is not enough.
+
+    Done when this file is collected, so that it holds whichever test comes first.
+    """
     configuration = connections["default"].settings_dict
-    if "sqlite3" in configuration["ENGINE"]:
-        configuration["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
+    if "sqlite3" in configuration["ENGINE"] and not configuration["TEST"]["NAME"]:
+        configuration["TEST"]["NAME"] = str(settings.DATA / "test.sqlite3")
+
+
+_keep_sqlite_in_a_file()
+
+
+@pytest.fixture(autouse=True)
+def _static_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """WhiteNoise warns of a directory that is not there, and warnings are errors."""
+    monkeypatch.setattr(settings, "STATIC_ROOT", tmp_path)
 
 
 @pytest.fixture
@@ -35,21 +46,21 @@ def project(transactional_db: None) -> Project:
 
 @pytest.fixture
 def bob(project: Project) -> User:
-    bob = User.objects.create_user("bob", password="bob has a pass phrase")
+    bob = User.objects.create_user("bob")
     Membership.objects.create(user=bob, project=project, role=Role.OPERATOR)
     return bob
 
 
 @pytest.fixture
 def carol(project: Project) -> User:
-    carol = User.objects.create_user("carol", password="carol has a pass phrase")
+    carol = User.objects.create_user("carol")
     Membership.objects.create(user=carol, project=project, role=Role.VIEWER)
     return carol
 
 
 @pytest.fixture
 def mallory(project: Project) -> User:
-    return User.objects.create_user("mallory", password="mallory has a pass phrase")
+    return User.objects.create_user("mallory")
 
 
 Enqueue = Callable[..., Operation]
@@ -102,5 +113,6 @@ def redis_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Re
     """A real server on a unix socket; the settings of this process name it."""
     with contextlib.closing(RedisServer(Path(os.path.realpath(tmp_path)))) as server:
         monkeypatch.setattr(settings, "REDIS_URL", server.url)
+        monkeypatch.setattr(wakeup, "_publisher", wakeup._Publisher())
         server.start()
         yield server

@@ -1,0 +1,189 @@
+"""The pages of operations: the list, one operation with its log, its lines as JSON and as text, and cancelling."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.contrib import messages
+from django.http import HttpResponse, HttpResponseRedirect, JsonResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_POST, require_safe
+
+from ffsweb.accounts.access import PersonRequest, member_view, project_view
+from ffsweb.accounts.models import Role
+
+from . import ending, listing, rendering, services, slots
+from .access import OperationRequest, project_of, still_allowed
+from .models import Operation, Step
+from .stream import EventStream, parse_cursor
+
+PAGE_LINES = 1_000
+RETRY_AFTER = "5"
+
+
+@member_view
+@require_safe
+def list_(request: PersonRequest) -> HttpResponse:
+    """The operations of all projects that the person may see."""
+    form = listing.FilterForm(request.GET, user=request.user)
+    found = listing.filtered(Operation.objects.visible_to(request.user), form)
+    operations, older = listing.page(found, before=parse_cursor((request.GET.get("before"),)))
+    query = request.GET.copy()
+    query["before"] = str(older)
+    return render(
+        request,
+        "operations/list.html",
+        {
+            "form": form,
+            "operations": operations,
+            "older": query.urlencode() if older else "",
+            "filtered": request.GET,
+        },
+    )
+
+
+@project_view(Role.VIEWER, of=project_of)
+@never_cache
+@require_safe
+def detail(request: OperationRequest, operation_id: int) -> HttpResponse:
+    """One operation: state, steps, and its log so far; or, for htmx, what changes of it."""
+    operation = request.operation
+    part = request.headers.get("HX-Request") == "true"
+    context = {**_situation(request, operation), **({} if part else _log(request, operation))}
+    return render(request, "operations/detail.html" + ("#situation" if part else ""), context)
+
+
+@project_view(Role.VIEWER, of=project_of)
+@require_GET
+def events(request: OperationRequest, operation_id: int) -> HttpResponseBase:
+    """The operation's events (see ``stream``). 204 if there will be none any more; 503 if too many watch."""
+    after = parse_cursor((request.GET.get("after"), request.headers.get("Last-Event-ID")))
+    if request.operation.finished and after >= ending.last_number(operation_id):
+        return HttpResponse(status=204)  # a browser's EventSource comes no more (WHATWG HTML §9.2.3)
+    user_id, session_key = request.user.pk, request.session.session_key
+    slot = slots.take(user_id)
+    if slot is None:
+        return HttpResponse(
+            "Too many logs are being watched here. The page goes on by asking now and then.\n",
+            status=503,
+            content_type="text/plain; charset=utf-8",
+            headers={"Retry-After": RETRY_AFTER},
+        )
+    body = EventStream(
+        operation_id,
+        after=after,
+        allowed=lambda: still_allowed(session_key, user_id, operation_id),
+        slot=slot,
+    )
+    return StreamingHttpResponse(
+        body,
+        content_type="text/event-stream",
+        headers={"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"},
+    )
+
+
+@project_view(Role.VIEWER, of=project_of)
+@never_cache
+@require_safe
+def lines(request: OperationRequest, operation_id: int) -> JsonResponse:
+    """Lines ``after`` a number, ``before`` one, or the last ones; with the state, and the last line's number."""
+    operation = request.operation
+    last = ending.last_number(operation_id)
+    limit = min(parse_cursor((request.GET.get("limit"), PAGE_LINES)) or 1, PAGE_LINES)
+    before = parse_cursor((request.GET.get("before"),))
+    if "after" in request.GET:
+        after = parse_cursor((request.GET["after"],))
+    else:
+        top = before or last + 1
+        after = max(0, top - 1 - limit)
+        limit = min(limit, top - 1 - after)
+    found = rendering.rows(operation_id, after=after, limit=limit) if limit else []
+    return JsonResponse(
+        {
+            "lines": [row.as_json() for row in found],
+            "last": max(last, found[-1].number if found else 0),
+            "state": operation.state,
+            "finished": operation.finished,
+        }
+    )
+
+
+@project_view(Role.VIEWER, of=project_of)
+@require_safe
+def text(request: OperationRequest, operation_id: int) -> StreamingHttpResponse:
+    """The log as a text file: number, time, stream, target and text of every line there is now."""
+    labels = dict(request.operation.targets.values_list("pk", "label"))
+    last = ending.last_number(operation_id)
+    under_asgi = hasattr(request, "scope")
+    return StreamingHttpResponse(
+        _text_pieces_async(operation_id, labels, last) if under_asgi else _text_pieces(operation_id, labels, last),
+        content_type="text/plain; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="operation-{operation_id}.log"'},
+    )
+
+
+@project_view(Role.OPERATOR, of=project_of)
+@require_POST
+def cancel(request: OperationRequest, operation_id: int) -> HttpResponse:
+    """Cancel the operation, and go back to its page."""
+    try:
+        services.cancel(request.operation, actor=request.user, request=request)
+    except services.NotPossible as error:
+        messages.warning(request, str(error))
+    answer = HttpResponseRedirect(reverse("operations:detail", args=[operation_id]))
+    answer.status_code = 303
+    return answer
+
+
+def _situation(request: OperationRequest, operation: Operation) -> dict[str, Any]:
+    steps = list(operation.steps.select_related("target").order_by("pk"))
+    return {
+        "operation": operation,
+        "targets": list(operation.targets.all()),
+        "steps": [(step, _step_state(step, operation)) for step in steps],
+        "may_cancel": not operation.finished and request.role.includes(Role.OPERATOR),
+    }
+
+
+def _step_state(step: Step, operation: Operation) -> str:
+    if step.state != "intent":
+        return step.state
+    going_on = operation.state == "running" and step.attempt == operation.attempt
+    return "running" if going_on else "interrupted"
+
+
+def _log(request: OperationRequest, operation: Operation) -> dict[str, Any]:
+    """The window of the log that the page shows: the last lines, or those from the one that ``from`` names."""
+    last = ending.last_number(operation.pk)
+    wanted = parse_cursor((request.GET.get("from"),))
+    after = min(wanted - 1, last) if wanted else max(0, last - PAGE_LINES)
+    shown = rendering.rows(operation.pk, after=after, limit=PAGE_LINES)
+    labels = dict(operation.targets.values_list("pk", "label"))
+    labelled = len(labels) > 1  # of a single target every line would say the same
+    return {
+        "lines": [(row, labels.get(row.target_id or 0, "") if labelled else "") for row in shown],
+        "shown_last": shown[-1].number if shown else after,
+        "earlier": max(1, shown[0].number - PAGE_LINES) if shown and shown[0].number > 1 else 0,
+        "later": shown[-1].number + 1 if shown and shown[-1].number < last else 0,
+    }
+
+
+def _text_pieces(operation_id: int, labels: dict[int, str], last: int) -> Iterator[str]:
+    after = 0
+    while after < last:
+        found = rendering.rows(operation_id, after=after, limit=PAGE_LINES)
+        if not found:
+            return
+        after = found[-1].number
+        yield rendering.as_text(found, labels)
+
+
+async def _text_pieces_async(operation_id: int, labels: dict[int, str], last: int) -> AsyncIterator[str]:
+    pieces = _text_pieces(operation_id, labels, last)
+    while (piece := await sync_to_async(next)(pieces, None)) is not None:
+        yield piece
