@@ -1,4 +1,5 @@
-"""The root file system that all nodes share: built once, kept below the cache directory, found again by its recipe's hash."""
+"""The root file system that all nodes share: built once, kept below the cache directory, found again by its
+recipe's hash."""
 
 from __future__ import annotations
 
@@ -23,10 +24,12 @@ KEPT_UNUSED = 14 * 24 * 3600.0
 
 
 def cached(name: str, sources: tuple[Path, ...], build: Callable[[Path], None], *, extra: str = "") -> Path:
-    """Return the directory ``name-HASH`` of the cache, where HASH covers the sources' text; build it if it is not there.
+    """Return the directory ``name-HASH`` of the cache, where HASH covers the sources' text; build it if it is
+    not there.
 
-    ``build`` gets an empty directory to fill. The directory appears under its name when it is complete and never before;
-    a second process that wants the same one waits for the first. Cost when it exists: hashing the sources.
+    ``build`` gets an empty directory to fill. The directory appears under its name when it is complete and
+    never before; a second process that wants the same one waits for the first. Cost when it exists: hashing
+    the sources.
     """
     digest = hashlib.sha256(extra.encode())
     for source in sources:
@@ -60,7 +63,8 @@ def _remove_unused(name: str, keep: Path) -> None:
 
 
 def base() -> Path:
-    """Return the base's directory; the first call on a machine builds it (half a minute and a Debian mirror)."""
+    """Return the base's directory; the first call on a machine builds it (half a minute and a Debian
+    mirror)."""
     return cached("base", (Path(recipe.__file__), Path(__file__)), _build)
 
 

@@ -1,8 +1,8 @@
 """One cgroup for each node: how its processes are found, counted and ended, all of them at once.
 
-Without one of its own, every node would get the same ``payload`` group below the group of whoever started it, and the
-systemds in them would stop each other's services. The version 2 hierarchy is used; it is there also where the machine
-mounts its controllers in version 1 ("hybrid").
+Without one of its own, every node would get the same ``payload`` group below the group of whoever started it,
+and the systemds in them would stop each other's services. The version 2 hierarchy is used; it is there also
+where the machine mounts its controllers in version 1 ("hybrid").
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ PREFIX = "ffsweb-lab-"
 
 
 def hierarchies(kind: str) -> list[Path]:
-    """Where this machine has mounted whole cgroup hierarchies of a kind, ``cgroup`` (version 1) or ``cgroup2``."""
+    """Where this machine has mounted whole cgroup hierarchies of a kind, ``cgroup`` (version 1) or
+    ``cgroup2``."""
     found = []
     for line in MOUNTINFO.read_text().splitlines():
         fields, _, source = line.partition(" - ")
@@ -31,7 +32,9 @@ def top() -> Path:
     """Where this machine has the cgroup version 2 hierarchy; raises :class:`LabError` if it has none."""
     for place in hierarchies("cgroup2"):
         return place
-    raise LabError("no cgroup version 2 hierarchy is mounted here (`mount -t cgroup2 none /sys/fs/cgroup` on bare machines)")
+    raise LabError(
+        "no cgroup version 2 hierarchy is mounted here (`mount -t cgroup2 none /sys/fs/cgroup` on bare machines)"
+    )
 
 
 def of_session(session: str) -> Path:
@@ -56,7 +59,8 @@ def populated(group: Path) -> bool:
 
 
 def kill(group: Path, timeout: float = 10.0) -> None:
-    """End every process at once, as a power cut would (cgroup.kill, Linux 5.14), and wait until they are gone."""
+    """End every process at once, as a power cut would (cgroup.kill, Linux 5.14), and wait until they are
+    gone."""
     with contextlib.suppress(FileNotFoundError):
         (group / "cgroup.kill").write_text("1")
     if not wait_empty(group, timeout):
@@ -74,7 +78,8 @@ def wait_empty(group: Path, timeout: float) -> bool:
 
 
 def remove(group: Path) -> None:
-    """Remove an empty cgroup and all below it, with the copies that nspawn makes of it in version 1 hierarchies."""
+    """Remove an empty cgroup and all below it, with the copies that nspawn makes of it in version 1
+    hierarchies."""
     inside = group.relative_to(top())
     for place in (*hierarchies("cgroup"), top()):
         _remove(place / inside)

@@ -1,4 +1,5 @@
-"""Fixtures for everyone who needs a node. Other folders take them by ``pytest_plugins`` or by importing them."""
+"""Fixtures for everyone who needs a node. Other folders take them by ``pytest_plugins`` or by importing
+them."""
 
 from __future__ import annotations
 
@@ -67,7 +68,8 @@ def node_factory(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Callable[
 
 @pytest.fixture(scope="session")
 def sample_image() -> Callable[..., Path]:
-    """Archives of the sample application: ``sample_image("1.0", mode="docker-archive")`` (or ``"oci-archive"``) → path."""
+    """Archives of the sample application: ``sample_image("1.0", mode="docker-archive")`` (or
+    ``"oci-archive"``) → path."""
     need_lab()
     return build.sample_image
 
@@ -85,7 +87,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Build what is cached before any test's clock runs: a first run on a machine takes longer than a test may."""
+    """Build what is cached before any test's clock runs: a first run on a machine takes longer than a test
+    may."""
     marked = [item for item in session.items if item.get_closest_marker("lab")]
     if not marked or missing() or session.config.option.collectonly:
         return

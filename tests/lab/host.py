@@ -51,7 +51,8 @@ def packages_missing() -> tuple[str, ...]:
 
 
 def missing() -> tuple[str, ...]:
-    """Everything that keeps this machine from running a lab, in plain English; empty if it can. No cost to speak of."""
+    """Everything that keeps this machine from running a lab, in plain English; empty if it can. No cost to
+    speak of."""
     if sys.platform != "linux":
         return (f"the lab needs Linux, this is {sys.platform}",)
     reasons = []
@@ -81,7 +82,8 @@ def cache() -> Path:
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock on a file; other processes and threads wait. The kernel lets go when a holder dies."""
+    """Hold an exclusive lock on a file; other processes and threads wait. The kernel lets go when a holder
+    dies."""
     with path.open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
@@ -90,8 +92,8 @@ def locked(path: Path) -> Iterator[None]:
 def raise_inotify_limit() -> None:
     """Let more than about 25 nodes run at once.
 
-    Every systemd takes several inotify instances, all nodes' root is the same user to the kernel, and its default is 128
-    for each user. The limit costs nothing by itself, so it is left raised.
+    Every systemd takes several inotify instances, all nodes' root is the same user to the kernel, and its
+    default is 128 for each user. The limit costs nothing by itself, so it is left raised.
     """
     if int(INOTIFY_INSTANCES.read_text()) < INOTIFY_WANTED:
         INOTIFY_INSTANCES.write_text(f"{INOTIFY_WANTED}\n")

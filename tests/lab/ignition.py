@@ -15,7 +15,8 @@ STAGES = ("fetch-offline", "fetch", "files")
 def provision(config: Path, root: Path, work: Path) -> None:
     """Write what an Ignition file asks for into ``root``; notes and the log go to ``work``.
 
-    Raises :class:`LabError` with Ignition's own words if it refuses the file. A file refused leaves a root half written.
+    Raises :class:`LabError` with Ignition's own words if it refuses the file. A file refused leaves a root
+    half written.
     """
     environment = {
         "PATH": f"{_stubs()}:{os.defpath}:/usr/sbin:/sbin",
@@ -45,7 +46,8 @@ def _reasons(said: str) -> str:
 
 
 def _stubs() -> Path:
-    """A directory with a ``setfiles`` that labels nothing: Ignition insists on one, and the lab has no SELinux."""
+    """A directory with a ``setfiles`` that labels nothing: Ignition insists on one, and the lab has no
+    SELinux."""
     place = cache() / "stubs"
     place.mkdir(exist_ok=True)
     unfinished = place / f".setfiles-{os.getpid()}-{os.urandom(4).hex()}"

@@ -27,7 +27,8 @@ LAST = 250
 
 
 class Lab:
-    """A session and its nodes. Use :meth:`open` as a context manager; nodes may be made from several threads at once."""
+    """A session and its nodes. Use :meth:`open` as a context manager; nodes may be made from several threads
+    at once."""
 
     def __init__(self, session: sessions.Session, tree: Path) -> None:
         self.session = session
@@ -38,10 +39,11 @@ class Lab:
 
     @classmethod
     def open(cls) -> Lab:
-        """Make a lab that goes away with this process, at the latest when the next one is opened after a ``kill -9``.
+        """Make a lab that goes away with this process, at the latest when the next one is opened after a
+        ``kill -9``.
 
-        Raises :class:`~tests.lab.host.NotPossible` with everything that is missing. The first call on a machine builds the
-        base, half a minute.
+        Raises :class:`~tests.lab.host.NotPossible` with everything that is missing. The first call on a
+        machine builds the base, half a minute.
         """
         host.require()
         tree = base()  # before there is anything to take down
@@ -73,11 +75,13 @@ class Lab:
     def define(self, name: str, *, disks: Mapping[str, int] | None = None) -> Node:
         """Reserve a node: it has an address and no disk content yet (see :meth:`Node.first_boot`).
 
-        ``disks`` gives paths a small disk of their own, in megabytes (10^6 bytes): ``{"/var/lib/containers": 300}``.
+        ``disks`` gives paths a small disk of their own, in megabytes (10^6 bytes): ``{"/var/lib/containers":
+        300}``.
         """
         if not NAME.fullmatch(name):
             raise LabError(f"{name!r} is no name for a node: a-z, 0-9 and hyphens, at most 32, no hyphen at the ends")
-        # Podman's overlay cannot stand on the overlay that is the node's root, so images always have a place of their own.
+        # Podman's overlay cannot stand on the overlay that is the node's root, so images always have a place
+        # of their own.
         record = {"disks": {IMAGES: 0} | dict(disks or {})}
         with host.locked(self.session.directory / "nodes.lock"):
             directory = self.session.nodes / name
@@ -100,7 +104,8 @@ class Lab:
         *,
         disks: Mapping[str, int] | None = None,
     ) -> Node:
-        """Define a node, provision it from an Ignition file and boot it until sshd answers: about two seconds.
+        """Define a node, provision it from an Ignition file and boot it until sshd answers: about two
+        seconds.
 
         A node that could not boot is removed again; its console's end is in the error.
         """
@@ -112,7 +117,8 @@ class Lab:
             raise
 
     def node(self, name: str) -> Node:
-        """Find a node by its name, also one that another process made; raises :class:`LabError` if there is none."""
+        """Find a node by its name, also one that another process made; raises :class:`LabError` if there is
+        none."""
         with self._mutex:
             if not (self.session.nodes / name / "node.json").exists():
                 raise LabError(f"there is no node {name}")
@@ -125,7 +131,8 @@ class Lab:
         return tuple(self.node(record.parent.name) for record in sorted(self.session.nodes.glob("*/node.json")))
 
     def close(self) -> None:
-        """Take everything down: processes, mounts, namespaces, links and files. A second call does nothing."""
+        """Take everything down: processes, mounts, namespaces, links and files. A second call does
+        nothing."""
         if os.getpid() != self._process:  # a fork of the owner ends without it
             return
         if self.session.directory.exists():

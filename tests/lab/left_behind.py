@@ -17,7 +17,11 @@ def left_behind(session: str, directory: Path) -> list[str]:
     hierarchies = (*cgroups.hierarchies("cgroup"), *cgroups.hierarchies("cgroup2"))
     found += [f"cgroup {place / inside}" for place in hierarchies if (place / inside).exists()]
     found += [f"mount {point}" for point in mounts.below(directory)]
-    found += [f"file {path}" for path in (directory, *Path("/run/systemd/nspawn").glob(f"*/ffs{session}-*")) if path.exists()]
+    found += [
+        f"file {path}"
+        for path in (directory, *Path("/run/systemd/nspawn").glob(f"*/ffs{session}-*"))
+        if path.exists()
+    ]
     return found
 
 

@@ -1,4 +1,5 @@
-"""The smallest machine file by hand: what the lab's own tests boot, so that they need nothing of the product."""
+"""The smallest machine file by hand: what the lab's own tests boot, so that they need nothing of the
+product."""
 
 from __future__ import annotations
 
@@ -7,6 +8,19 @@ from urllib.parse import quote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+STARTED = """
+[Unit]
+Description=Says that it ran
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/bin/echo started
+ExecStop=/bin/sh -c 'echo stopped >>/var/lib/marks'
+[Install]
+WantedBy=multi-user.target
+"""
+"""A unit that says that it ran, and leaves a mark on the disk when it is stopped in order."""
 
 
 def machine_file(
@@ -17,14 +31,20 @@ def machine_file(
     units: Mapping[str, str] | None = None,
     enabled: tuple[str, ...] = (),
 ) -> dict[str, object]:
-    """An Ignition configuration (spec 3.3.0) with keys for ``core``, files as path → (mode, text), and units by name."""
+    """An Ignition configuration (spec 3.3.0) with keys for ``core``, files as path → (mode, text), and units
+    by name."""
     everything = {"/etc/hostname": (0o644, f"{hostname}\n")} | dict(files or {})
     return {
         "ignition": {"version": "3.3.0"},
         "passwd": {"users": [{"name": "core", "sshAuthorizedKeys": list(core_keys)}]},
         "storage": {
             "files": [
-                {"path": path, "mode": mode, "overwrite": True, "contents": {"source": f"data:,{quote(text)}"}}
+                {
+                    "path": path,
+                    "mode": mode,
+                    "overwrite": True,
+                    "contents": {"source": f"data:,{quote(text)}"},
+                }
                 for path, (mode, text) in everything.items()
             ]
         },

@@ -65,7 +65,8 @@ def read_only_view(source: Path, target: Path, writable: tuple[str, ...]) -> Non
 
 
 def disk(image: Path, megabytes: int, target: Path) -> None:
-    """Mount an ext4 file system in a file, made on first use; nothing of it is kept back for root, so full means full."""
+    """Mount an ext4 file system in a file, made on first use; nothing of it is kept back for root, so full
+    means full."""
     if not image.exists():
         with image.open("wb") as file:
             os.truncate(file.fileno(), megabytes * 1_000_000)

@@ -1,7 +1,7 @@
 """The lab's network: a bridge for each session, a network namespace and a cable for each node.
 
-Names begin with ``ffs`` and the session's id and stay below the kernel's 15 characters, so that two suites on one machine
-never meet and a sweep knows what belongs to whom.
+Names begin with ``ffs`` and the session's id and stay below the kernel's 15 characters, so that two suites on
+one machine never meet and a sweep knows what belongs to whom.
 """
 
 from __future__ import annotations
@@ -62,20 +62,28 @@ def make_bridge(session: str, network: ipaddress.IPv4Network) -> None:
     check(("ip", "link", "set", bridge, "up"))
 
 
-def wire(session: str, node: str, number: int, network: ipaddress.IPv4Network) -> None:
-    """Give a node a fresh network namespace: what it had in the last one (rules, bridges) went with its power."""
-    unwire(session, node, number)
+def wiring(session: str, node: str, number: int, network: ipaddress.IPv4Network) -> tuple[tuple[str, ...], ...]:
+    """The commands that give a node a fresh network namespace and plug its cable in; the last one connects it.
+
+    What a node had in its last namespace (rules, bridges) went with its power. The first two fail if there was none.
+    """
     space, link = namespace_name(session, node), link_name(session, number)
-    check(("ip", "netns", "add", space))
-    check(("ip", "link", "add", link, "type", "veth", "peer", "name", "host0", "netns", space))
-    check(("ip", "link", "set", link, "master", bridge_name(session), "up"))
-    inside = (
-        f"address add {network[number]}/{network.prefixlen} dev host0",
-        "link set host0 up",
-        "link set lo up",
-        f"route add default via {network[1]}",
+    inside = ("ip", "-n", space)
+    # An address has one network card for ever: with another behind it, whoever knew the last would talk to nobody for
+    # half a minute (arp(7), base_reachable_time).
+    card = "02:66:" + ":".join(f"{byte:02x}" for byte in network[number].packed)
+    return (
+        ("ip", "link", "delete", link),
+        ("ip", "netns", "delete", space),
+        ("ip", "netns", "add", space),
+        ("ip", "link", "add", link, "type", "veth", "peer", "name", "host0", "address", card, "netns", space),
+        ("ip", "link", "set", link, "master", bridge_name(session)),
+        (*inside, "address", "add", f"{network[number]}/{network.prefixlen}", "dev", "host0"),
+        (*inside, "link", "set", "host0", "up"),
+        (*inside, "link", "set", "lo", "up"),
+        (*inside, "route", "add", "default", "via", str(network[1])),
+        ("ip", "link", "set", link, "up"),
     )
-    check(("ip", "-n", space, "-batch", "-"), stdin="\n".join(inside).encode())
 
 
 def unwire(session: str, node: str, number: int) -> None:

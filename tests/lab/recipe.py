@@ -1,6 +1,8 @@
-"""What a lab node is made of: Debian's packages, and the places where Fedora CoreOS differs in a way that our code would notice.
+"""What a lab node is made of: Debian's packages, and the places where Fedora CoreOS differs in a way that our
+code would notice.
 
-Pure data: the hash of what is written here (and in base.py) is the name of the cached base, so a change builds a new one.
+Pure data: the hash of what is written here (and in base.py) is the name of the cached base, so a change
+builds a new one.
 """
 
 from __future__ import annotations
@@ -29,20 +31,23 @@ MOVED = {
     "mnt": "var/mnt",
     "usr/local": "var/usrlocal",
 }
-"""Directories that are links into /var, so that /usr and / can be read-only and still take /usr/local/bin/ffs-node."""
+"""Directories that are links into /var, so that /usr and / can be read-only and still take
+/usr/local/bin/ffs-node."""
 
 FILES = {
-    # Ignition writes keys to ~/.ssh/authorized_keys.d/ignition, which stock sshd does not read. FCOS's own file names.
+    # Ignition writes keys to ~/.ssh/authorized_keys.d/ignition, which stock sshd does not read. FCOS's own
+    # file names.
     "etc/ssh/sshd_config.d/91-ignition-authorized-keys-file.conf": (
         "AuthorizedKeysFile .ssh/authorized_keys .ssh/authorized_keys.d/*\n"
     ),
     "etc/ssh/sshd_config.d/40-disable-passwords.conf": "PasswordAuthentication no\n",
     "etc/sudoers.d/coreos-sudo-group": "%sudo ALL=(ALL) NOPASSWD: ALL\n",
-    # Debian enables every unit that it installs; FCOS enables none that its presets do not name. Without this line a
-    # machine file that forgot `enabled: true` would work here and fail there.
+    # Debian enables every unit that it installs; FCOS enables none that its presets do not name. Without this
+    # line a machine file that forgot `enabled: true` would work here and fail there.
     "usr/lib/systemd/system-preset/99-default-disable.preset": "disable *\n",
     "usr/lib/systemd/system-preset/80-lab.preset": "enable sshd.service\n",
-    # Fedora makes each kind of host key that is not there yet, on every boot; Debian makes all or none on the first.
+    # Fedora makes each kind of host key that is not there yet, on every boot; Debian makes all or none on the
+    # first.
     "usr/lib/systemd/system/sshd-keygen@.service": """\
 [Unit]
 Description=OpenSSH %i host key
@@ -74,19 +79,25 @@ RuntimeDirectoryMode=0755
 [Install]
 WantedBy=multi-user.target
 """,
-    # Where the machine keeps its cgroup controllers in version 1, nodes have none: podman's default limit of processes
-    # would make every container fail to start.
+    # Where the machine keeps its cgroup controllers in version 1, nodes have none: podman's default limit of
+    # processes would make every container fail to start.
     "etc/containers/containers.conf.d/10-lab.conf": "[containers]\npids_limit=0\n",
-    # Ignition refuses to run where it cannot set SELinux labels: a policy without rules, and setfiles is a stub (nodes.py).
+    # Ignition refuses to run where it cannot set SELinux labels: a policy without rules, and setfiles is a
+    # stub (nodes.py).
     "etc/selinux/config": "SELINUX=disabled\nSELINUXTYPE=lab\n",
     "etc/selinux/lab/contexts/files/file_contexts": "",
     # Ignition's useradd takes its defaults from here; these are FCOS's.
-    "etc/default/useradd": "GROUP=100\nHOME=/var/home\nINACTIVE=-1\nSHELL=/bin/bash\nSKEL=/etc/skel\nCREATE_MAIL_SPOOL=no\n",
+    "etc/default/useradd": (
+        "GROUP=100\nHOME=/var/home\nINACTIVE=-1\nSHELL=/bin/bash\nSKEL=/etc/skel\nCREATE_MAIL_SPOOL=no\n"
+    ),
 }
 
 REMOVED = (
     # Debian's names for what Fedora calls sshd.service, which the files above replace.
-    *(f"usr/lib/systemd/system/{unit}" for unit in ("ssh.service", "ssh.socket", "sshd@.service", "sshd-keygen.service")),
+    *(
+        f"usr/lib/systemd/system/{unit}"
+        for unit in ("ssh.service", "ssh.socket", "sshd@.service", "sshd-keygen.service")
+    ),
     "usr/lib/systemd/system/rescue-ssh.target",
     # systemd would make a unit of every script in here, a second sshd among them.
     "etc/init.d",
@@ -101,7 +112,12 @@ UNITS_MASKED = (
     # It would wait for somebody at the console.
     "systemd-firstboot.service",
     # A container has no clock, no disks and no kernel of its own to look after.
-    *("e2scrub_reap.service", "systemd-pstore.service", "systemd-udevd.service", "systemd-udev-trigger.service"),
+    *(
+        "e2scrub_reap.service",
+        "systemd-pstore.service",
+        "systemd-udevd.service",
+        "systemd-udev-trigger.service",
+    ),
 )
 
 COMMANDS = (

@@ -1,8 +1,8 @@
 """Sessions: who owns which nodes, what a session has on this machine, and how all of it goes away.
 
-A session is a directory below the cache with a record of its owner: process id and start time, because ids are used
-again, and the boot they belong to. Everything it makes carries its id, so it can be taken down from the record alone, by
-its owner or, when that was killed, by whoever opens the next session.
+A session is a directory below the cache with a record of its owner: process id and start time, because ids
+are used again, and the boot they belong to. Everything it makes carries its id, so it can be taken down from
+the record alone, by its owner or, when that was killed, by whoever opens the next session.
 """
 
 from __future__ import annotations
@@ -47,13 +47,15 @@ class Owner:
 
 
 def _started(pid: int) -> int:
-    """Start time in clock ticks since boot: field 22 of proc_pid_stat(5), counted after the name, which may hold anything."""
+    """Start time in clock ticks since boot: field 22 of proc_pid_stat(5), counted after the name, which may
+    hold anything."""
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One owner's share of this machine. ``owner`` is None for the session of the command line, which is kept."""
+    """One owner's share of this machine. ``owner`` is None for the session of the command line, which is
+    kept."""
 
     id: str
     directory: Path
@@ -83,7 +85,8 @@ def create() -> Session:
 
 
 def kept() -> Session:
-    """The command line's session: made when it is first asked for, and kept until its last node is removed."""
+    """The command line's session: made when it is first asked for, and kept until its last node is
+    removed."""
     with locked(cache() / "sessions.lock"):
         _sweep()
         identity = f"h{hashlib.sha256(bytes(cache())).hexdigest()[:3]}"  # one for each cache directory
@@ -126,7 +129,8 @@ def _load(directory: Path) -> Session | None:
 
 
 def _sweep() -> None:
-    """Destroy the sessions whose owner is gone, and those that were never finished. Call with the lock held."""
+    """Destroy the sessions whose owner is gone, and those that were never finished. Call with the lock
+    held."""
     for directory in sessions_directory().iterdir():
         session = _load(directory)
         if session is None or (session.owner is not None and not session.owner.alive):
@@ -134,7 +138,8 @@ def _sweep() -> None:
 
 
 def destroy(directory: Path) -> None:
-    """Take down everything that carries a session's id. Does what is left to do, so it may be called twice, or after a crash."""
+    """Take down everything that carries a session's id. Does what is left to do, so it may be called twice,
+    or after a crash."""
     identity = directory.name
     group = cgroups.of_session(identity)
     cgroups.kill(group)

@@ -29,7 +29,8 @@ def until(what: str, probe: Callable[[], T | None], timeout: float = 20.0, every
 
 
 def greeting(address: str, port: int, timeout: float = 0.5) -> bytes | None:
-    """Connect and return the first bytes that a server says (an empty string if it says nothing in time); None if refused."""
+    """Connect and return the first bytes that a server says (an empty string if it says nothing in time);
+    None if refused."""
     try:
         with socket.create_connection((address, port), timeout=timeout) as connection:
             try:

@@ -1,7 +1,8 @@
-"""Builds the sample's image from its Containerfile, on a base made of Debian packages: no container registry is asked.
+"""Builds the sample's image from its Containerfile, on a base made of Debian packages: no container registry
+is asked.
 
-Everything is cached by a hash of what went in. Versions share all layers but the last; times in the layers are fixed, so
-the same sources give the same layers again.
+Everything is cached by a hash of what went in. Versions share all layers but the last; times in the layers
+are fixed, so the same sources give the same layers again.
 """
 
 from __future__ import annotations
@@ -28,9 +29,11 @@ LONG_AGO = "--timestamp=1700000000"
 
 
 def sample_image(version: str, mode: str = "docker-archive") -> Path:
-    """Return an archive of the sample that answers ``version``: for ``podman load`` or an upload. Do not change the file.
+    """Return an archive of the sample that answers ``version``: for ``podman load`` or an upload. Do not
+    change the file.
 
-    The first call on a machine makes the base (ten seconds), each new version takes some two; after that it is a look-up.
+    The first call on a machine makes the base (ten seconds), each new version takes some two; after that it
+    is a look-up.
     """
     if mode not in MODES:
         raise LabError(f"an archive is one of {', '.join(MODES)}, not {mode!r}")
@@ -54,11 +57,16 @@ def _store() -> Path:
     """The directory of buildah's storage and of the archives, with the base image in it."""
     require()
     tree = cached("samplebase", (Path(prune.__file__),), prune.build)
-    sources = (HERE / "Containerfile", *sorted(HERE.glob("app/*.py")), *sorted(HERE.glob("vendor/*.py")), Path(__file__))
+    sources = (
+        HERE / "Containerfile",
+        *sorted(HERE.glob("app/*.py")),
+        *sorted(HERE.glob("vendor/*.py")),
+        Path(__file__),
+    )
 
     def start(store: Path) -> None:
         # COPY takes a tree as it is; from an archive it would be the same layer.
-        _bud(store, tree, "FROM scratch\nCOPY . /\nCMD [\"/bin/sh\"]\n", BASE_NAME)
+        _bud(store, tree, 'FROM scratch\nCOPY . /\nCMD ["/bin/sh"]\n', BASE_NAME)
 
     return cached("sample", sources, start, extra=tree.name)
 
@@ -68,14 +76,27 @@ def _build(store: Path, version: str) -> None:
         context = Path(directory)
         for part in ("app", "vendor"):
             shutil.copytree(HERE / part, context / part, ignore=shutil.ignore_patterns("__pycache__"))
-        _bud(store, context, (HERE / "Containerfile").read_text(), f"{NAME}:{version}", f"--build-arg=VERSION={version}")
+        _bud(
+            store,
+            context,
+            (HERE / "Containerfile").read_text(),
+            f"{NAME}:{version}",
+            f"--build-arg=VERSION={version}",
+        )
 
 
 def _export(store: Path, version: str, mode: str, archive: Path) -> None:
     unfinished = archive.with_suffix(".unfinished")
     unfinished.unlink(missing_ok=True)
     target = f"{mode}:{unfinished}:{NAME}:{version}"
-    _buildah(store, "push", "--quiet", "--format=oci" if mode == "oci-archive" else "--format=v2s2", f"{NAME}:{version}", target)
+    _buildah(
+        store,
+        "push",
+        "--quiet",
+        "--format=oci" if mode == "oci-archive" else "--format=v2s2",
+        f"{NAME}:{version}",
+        target,
+    )
     unfinished.rename(archive)
 
 
@@ -84,20 +105,32 @@ def _bud(store: Path, context: Path, containerfile: str, tag: str, *more: str) -
         file.write(containerfile)
         file.flush()
         _buildah(
-            *(store, "bud", "--quiet", "--layers", "--pull-never", "--isolation=chroot", "--network=host", LONG_AGO),
+            *(
+                store,
+                "bud",
+                "--quiet",
+                "--layers",
+                "--pull-never",
+                "--isolation=chroot",
+                "--network=host",
+                LONG_AGO,
+            ),
             *(*more, f"--file={file.name}", f"--tag={tag}", str(context)),
         )
 
 
 def _buildah(store: Path, command: str, *arguments: str) -> None:
-    """Run buildah on a storage of its own, where nobody else's images are and none of ours stay when the cache is deleted."""
+    """Run buildah on a storage of its own, where nobody else's images are and none of ours stay when the
+    cache is deleted."""
     runroot = tempfile.mkdtemp(prefix="ffsweb-lab-buildah-", dir="/run")
     try:
         check(
             (
-                # buildah leaves its storage mounted on itself; in a mount namespace of its own that goes with it.
+                # buildah leaves its storage mounted on itself; in a mount namespace of its own that goes with
+                # it.
                 *("unshare", "--mount", "--propagation=private"),
-                # vfs and not overlay: the cache may be on any file system, and what it costs in copies is small here.
+                # vfs and not overlay: the cache may be on any file system, and what it costs in copies is
+                # small here.
                 *("buildah", f"--root={store}/storage", f"--runroot={runroot}", "--storage-driver=vfs"),
                 *(command, *arguments),
             ),

@@ -2,13 +2,14 @@
 
 GET  /            version, mode, number of requests counted so far (kept in its data directory)
 GET  /healthz     ok
-GET  /settings    names of settings with a SHA-256 of each value, never the value; ?name=A&name=B asks for some
+GET  /settings    names of settings with a SHA-256 of each value, never the value; ?name=A&name=B asks for
+some
 GET  /files/NAME  a file of the project
 POST /do/hang     no answer and no heartbeat from now on
 POST /do/crash    exit with status 3
 
-Environment: SAMPLE_MODE (see mode.py), FFS_TLS_KEY (file with the key), FFS_TLS_CERT (file with the chain), FFS_HEARTBEAT_FD,
-SAMPLE_ROOT (default /ffs), SAMPLE_PORT. Standard library only, Python 3.9 or later.
+Environment: SAMPLE_MODE (see mode.py), FFS_TLS_KEY (file with the key), FFS_TLS_CERT (file with the chain),
+FFS_HEARTBEAT_FD, SAMPLE_ROOT (default /ffs), SAMPLE_PORT. Standard library only, Python 3.9 or later.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "vendor"))
 
-from heartbeat import beat  # noqa: E402 - the image keeps its dependencies beside the application
-from mode import Mode, misbehave  # noqa: E402
+from heartbeat import beat  # type: ignore[import-not-found]  # noqa: E402 - in the image's layer of dependencies
+from mode import Mode, misbehave  # type: ignore[import-not-found]  # noqa: E402
 
 ROOT = Path(os.environ.get("SAMPLE_ROOT", "/ffs"))
 
@@ -55,7 +56,8 @@ class Sample(ThreadingHTTPServer):
         self.counting = threading.Lock()
         self.counted = 0
         if tls:
-            # The handshake is left to each connection's own thread: one slow client must not hold up the others.
+            # The handshake is left to each connection's own thread: one slow client must not hold up the
+            # others.
             self.socket = tls.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
 
     def count(self) -> int:
@@ -149,13 +151,17 @@ def settings(names: list[str] | None) -> dict[str, object]:
     """Whether settings are set, proven by a hash of their values; all that there are if none is named."""
     chosen = names if names is not None else sorted(os.environ)
     return {
-        name: {"set": name in os.environ, "sha256": hashlib.sha256(os.environb.get(os.fsencode(name), b"")).hexdigest()}
+        name: {
+            "set": name in os.environ,
+            "sha256": hashlib.sha256(os.environb.get(os.fsencode(name), b"")).hexdigest(),
+        }
         for name in chosen
     }
 
 
 def tls_context() -> ssl.SSLContext | None:
-    """The server's TLS, or None without a key; a key that cannot be used raises ``OSError`` (``ssl.SSLError`` is one)."""
+    """The server's TLS, or None without a key; a key that cannot be used raises ``OSError`` (``ssl.SSLError``
+    is one)."""
     key = os.environ.get("FFS_TLS_KEY")
     if not key:
         return None

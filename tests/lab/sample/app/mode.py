@@ -1,4 +1,5 @@
-"""The ways in which the sample can be told to misbehave, by SAMPLE_MODE: one or several, separated by commas."""
+"""The ways in which the sample can be told to misbehave, by SAMPLE_MODE: one or several, separated by
+commas."""
 
 from __future__ import annotations
 

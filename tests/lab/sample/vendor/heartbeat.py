@@ -6,7 +6,7 @@ import contextlib
 import os
 import socket
 import threading
-from typing import Callable
+from collections.abc import Callable
 
 
 def notify(text: str) -> bool:
@@ -24,7 +24,8 @@ def notify(text: str) -> bool:
 def beat(alive: Callable[[], bool], seconds: float = 1.0) -> threading.Thread:
     """Start a thread that gives a sign of life every ``seconds`` for as long as ``alive()`` says so.
 
-    To a supervisor: ``H`` on the descriptor FFS_HEARTBEAT_FD. Without one, to systemd itself: READY once, then WATCHDOG.
+    To a supervisor: ``H`` on the descriptor FFS_HEARTBEAT_FD. Without one, to systemd itself: READY once,
+    then WATCHDOG.
     """
     descriptor = os.environ.get("FFS_HEARTBEAT_FD")
 
