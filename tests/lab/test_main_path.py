@@ -90,7 +90,7 @@ def test_nothing_of_the_sentinel_is_on_the_node_or_in_any_log(
                 assert SENTINEL.encode() not in path.read_bytes(), path
     assert not LogLine.objects.filter(text__contains=SENTINEL).exists()
     assert SENTINEL not in str(list(Operation.objects.values()))
-    assert SENTINEL not in node.exec(("ps", "axww"))
+    assert SENTINEL not in node.exec(("ps", "axww")).out
 
 
 def test_a_release_that_dies_in_the_settle_window_goes_back(
@@ -100,8 +100,7 @@ def test_a_release_that_dies_in_the_settle_window_goes_back(
     fleet.read(service.node)
     good = fleet.release(fleet.image(sample_image("1.0")))
     assert fleet.deploy(good, service).state == "succeeded"
-    service.settle = 15
-    service.save()
+    Service.objects.filter(pk=service.pk).update(settle=15)
     fleet.settings("SAMPLE_MODE=die-after=4\n", plain=["SAMPLE_MODE"])
     bad = fleet.release(fleet.image(sample_image("2.0")))
     ended = fleet.deploy(bad, service)
