@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, include, path
-from django.views.generic.base import RedirectView
 
-from ffsweb.accounts.access import member_view
+from ffsweb import health
 
 urlpatterns: list[URLPattern | URLResolver] = [
-    path("", member_view(RedirectView.as_view(pattern_name="projects:list")), name="home"),
     path("projects/", include("ffsweb.accounts.project_urls")),
+    path("", include("deployments.urls")),
+    path("", include("certificates.urls")),
+    path("operations/", include("ffsweb.operations.urls")),
     path("system/", include("ffsweb.accounts.system_urls")),
     path("", include("ffsweb.audit.urls")),
     path("account/", include("ffsweb.accounts.urls")),
+    path("livez", health.livez, name="livez"),
+    path("readyz", health.readyz, name="readyz"),
 ]
 
 handler400 = "ffsweb.web.errors.bad_request"

@@ -43,7 +43,7 @@ class EnvForm(forms.Form):
         label="Or its text",
         widget=forms.Textarea(attrs={"rows": 8, "spellcheck": "false", "autocomplete": "off"}),
     )
-    plain = forms.CharField(
+    plain_names = forms.CharField(
         required=False,
         max_length=4000,
         label="Plain settings",

@@ -25,7 +25,7 @@ def find_node(request: ProjectRequest, node: str) -> Node:
 @project_view(Role.VIEWER)
 def listing(request: ProjectRequest, project: str) -> HttpResponse:
     """All nodes of a project with the age of their last reading."""
-    nodes = Node.objects.filter(project=request.project).with_last_reading().prefetch_related("services")
+    nodes = Node.objects.filter(project=request.project).select_related("project").with_last_reading().prefetch_related("services")
     return render(request, "deployments/nodes.html", {"nodes": nodes})
 
 

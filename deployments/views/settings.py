@@ -34,7 +34,7 @@ def import_file(request: ProjectRequest, project: str) -> HttpResponse:
                 project=request.project,
                 actor=request.user,
                 text=_text(form),
-                plain=form.cleaned_data["plain"].replace(",", " ").split(),
+                plain=form.cleaned_data["plain_names"].replace(",", " ").split(),
                 request=request,
             )
         except EnvError as error:
