@@ -1,0 +1,78 @@
+"""The people of every web test, and the project they meet in.
+
+alice is admin of ``serbest``, bob operator, carol viewer; mallory has an account and no membership; root administers
+the installation. ``visit(alice)`` is a browser in which she is logged in, ``visit(None)`` one of nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from django.core.cache import cache
+from django.test import Client
+from pytest_django import Settings
+
+from ffsweb.accounts.models import Membership, Project, Role, User
+
+PASSWORD = "correct horse battery staple"
+
+Visit = Callable[[User | None], Client]
+
+
+@pytest.fixture(autouse=True)
+def _fresh(settings: Settings) -> None:
+    """No limits left over from another test; static files from where they are, not from where they are collected."""
+    cache.clear()
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    settings.WHITENOISE_AUTOREFRESH = True
+    settings.WHITENOISE_USE_FINDERS = True
+
+
+@pytest.fixture
+def project(db: None) -> Project:
+    return Project.objects.create(name="serbest", title="Serbest web shop")
+
+
+@pytest.fixture
+def root(db: None) -> User:
+    return User.objects.create_user("root", password=PASSWORD, first_name="Ruth Root", is_administrator=True)
+
+
+def _member(project: Project, name: str, role: Role) -> User:
+    user = User.objects.create_user(name, password=PASSWORD, first_name=name.title())
+    Membership.objects.create(user=user, project=project, role=role)
+    return user
+
+
+@pytest.fixture
+def alice(project: Project) -> User:
+    return _member(project, "alice", Role.ADMIN)
+
+
+@pytest.fixture
+def bob(project: Project) -> User:
+    return _member(project, "bob", Role.OPERATOR)
+
+
+@pytest.fixture
+def carol(project: Project) -> User:
+    return _member(project, "carol", Role.VIEWER)
+
+
+@pytest.fixture
+def mallory(db: None) -> User:
+    return User.objects.create_user("mallory", password=PASSWORD)
+
+
+@pytest.fixture
+def visit() -> Visit:
+    """A browser for somebody, without CSRF checks (``test_forgery.py`` has them on)."""
+
+    def opened(user: User | None) -> Client:
+        client = Client()
+        if user is not None:
+            client.force_login(User.objects.get(pk=user.pk))
+        return client
+
+    return opened
