@@ -6,6 +6,7 @@ Whoever beats must do it from the thing that could hang, never from a thread of 
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
+PR_SET_PDEATHSIG: Final = 1  # prctl(2)
 LONGEST: Final = 5.0
 """Without a supervisor's word: seconds between beats, for timers that want a number."""
 
@@ -32,6 +34,7 @@ class Heartbeat:
         interval = environment.pop("FFS_HEARTBEAT_INTERVAL", "")
         if not number.isdecimal():
             return cls(None, LONGEST)
+        end_with_parent()  # a process that waits for a broker beats not, and would not learn it from the pipe
         descriptor = int(number)
         os.set_inheritable(descriptor, False)  # noqa: FBT003 - positional-only
         try:
@@ -50,3 +53,8 @@ class Heartbeat:
             return
         except BrokenPipeError:
             os.kill(os.getpid(), signal.SIGTERM)
+
+
+def end_with_parent() -> None:
+    """Have the kernel send SIGTERM when the process that started this one dies, however that happens."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)

@@ -32,6 +32,7 @@ def run(arguments: list[str]) -> int:
     mode = parser.add_mutually_exclusive_group(required=True)
     mode.add_argument("--watchdog", action="store_true", help="stand alone")
     mode.add_argument("--sd-notify", action="store_true", help="also tell systemd how things are")
+    parser.add_argument("--interval", type=float, default=10.0, help="seconds between heartbeats (10)")
     parser.add_argument("--log", choices=("text", "json"), default="text", help="form of the supervisor's lines")
     parser.add_argument("--status", type=Path, help="keep a status file (JSON) here")
     options = parser.parse_args(arguments)
@@ -47,7 +48,7 @@ def run(arguments: list[str]) -> int:
     with _alone(values.data):
         return Supervisor(
             children(values),
-            policy=Policy(grace=GRACE),
+            policy=Policy(interval=max(0.5, options.interval), grace=GRACE),
             notifier=notifier,
             say=speaker(options.log),
             status=options.status,

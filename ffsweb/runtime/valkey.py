@@ -5,18 +5,15 @@
 
 from __future__ import annotations
 
-import ctypes
 import importlib.util
 import os
 import shutil
-import signal
 import stat
 from pathlib import Path
 
 from ffsweb import env
+from ffsweb.runtime.heartbeat import end_with_parent
 from ffsweb.runtime.loading import environment, refuse
-
-PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 def binary() -> Path | None:
@@ -71,7 +68,7 @@ def run(arguments: list[str]) -> int:
         private_directory(values.valkey)
     except OSError as error:
         refuse(f"The private Valkey was not started: {error}")
-    _end_with_parent()
+    end_with_parent()
     argv = command(server, directory=values.valkey, data=values.data)
     os.execv(argv[0], argv)  # noqa: S606 - the point: no process in between
 
@@ -90,9 +87,3 @@ def described(values: env.Environment) -> str:
         server = binary() or "none found"
         return f"a private server ({server}) at {values.valkey}/valkey.sock, because FFSWEB_REDIS_URL is not set"
     return f"the server of FFSWEB_REDIS_URL ({values.redis_url.partition('://')[0]}://…)"
-
-
-def _end_with_parent() -> None:
-    """Have the kernel send SIGTERM when the supervisor dies, however that happens. It survives exec."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)

@@ -57,6 +57,7 @@ class Supervisor:
         self._signal = int(signal.SIGTERM)
         self._stopping = self._ready = False
         self._code, self._verdict, self._written, self._next_beat = 0, "", "", 0.0
+        self._asked = 0.0  # when the end began
 
     def run(self) -> int:
         """Supervise until the end and return the exit code. Only in the main thread: it takes the signals."""
@@ -131,7 +132,7 @@ class Supervisor:
 
     def _stop(self, why: str) -> None:
         self._say("", why)
-        self._stopping = True
+        self._stopping, self._asked = True, time.monotonic()
         self._notifier.send("STOPPING", "1")
 
     def _listen(self, child: Child, now: float) -> None:
@@ -266,6 +267,8 @@ class Supervisor:
 
     def _end(self, child: Child, number: int, now: float) -> None:
         child.state, child.kill_at = STOPPING, now + self._policy.grace
+        if self._stopping:  # one grace for all: who is stopped last gets what the others left of it
+            child.kill_at = max(now + 1.0, self._asked + self._policy.grace)
         child.signal(number)
 
     def _finish(self, child: Child, now: float) -> None:
