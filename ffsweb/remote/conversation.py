@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from typing import TYPE_CHECKING, Final, Literal
 
 import paramiko
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 BROKEN: Final = (paramiko.SSHException, EOFError, OSError)  # what paramiko raises when a connection or channel ends
 _READ: Final = 256 * 1024
 _OPEN: Final = 60.0  # seconds; the caller's own limit is normally shorter
+_REOPEN: Final = 2.0  # seconds
 
 
 class _Wake(threading.Event):
@@ -99,9 +101,8 @@ class Conversation:
             self.events.put(last)
 
     def _converse(self) -> Event:
-        try:
-            channel = self._transport.open_session(timeout=_OPEN)
-        except paramiko.SSHException:
+        channel = self._open()
+        if channel is None:
             return Refused() if self._transport.active else Lost()
         self._channel = channel
         if self._cancelled.is_set():
@@ -125,6 +126,16 @@ class Conversation:
         if writer.is_alive():
             writer.join(1.0)  # so that a file given as stdin is normally left alone now; a source may block longer
         return ended
+
+    def _open(self) -> paramiko.Channel | None:
+        """A channel. Refusals are met with patience: sshd counts commands that just ended for a moment longer."""
+        until = time.monotonic() + _REOPEN
+        while True:
+            try:
+                return self._transport.open_session(timeout=_OPEN)
+            except paramiko.SSHException:
+                if not self._transport.active or time.monotonic() > until or self._cancelled.wait(0.05):
+                    return None
 
     def _ended(self, channel: paramiko.Channel) -> Event:
         name = getattr(channel, "exit_signal", "")

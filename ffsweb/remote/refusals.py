@@ -114,8 +114,8 @@ def _no_banner(endpoint: Endpoint, transport: StrictTransport) -> Unreachable:
         msg = f"What answers at {endpoint} is no SSH server: it said {said!r}. Check the address and the port."
         return Unreachable(msg, reason=Reason.NOT_SSH, permanent=True)
     msg = (
-        f"{endpoint} closed the connection before its greeting was complete. Its SSH server may be starting, or refuse this "
-        "server's address. Try again in some minutes."
+        f"{endpoint} closed the connection before its greeting was complete. Its SSH server may be starting, or "
+        "refuse this server's address. Try again in some minutes."
     )
     return Unreachable(msg, reason=Reason.NETWORK)
 

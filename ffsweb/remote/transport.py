@@ -15,6 +15,7 @@ What is changed, and why:
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from collections import deque
@@ -118,7 +119,8 @@ class StrictTransport(paramiko.Transport):
         peek = paramiko.Message(message.get_remainder())
         if peek.get_text() == "exit-signal":
             peek.get_boolean()
-            channel.exit_signal = peek.get_text()[:32]
+            name = peek.get_string()[:32].decode("ascii", "replace")
+            channel.exit_signal = name if re.fullmatch(r"[A-Z0-9@.a-z-]+", name) else "unknown"
             channel.status_event.set()
             return
         channel._handle_request(message)

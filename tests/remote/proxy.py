@@ -11,12 +11,14 @@ class Proxy:
     """Forwards ``port`` to ``target``. All faults apply to connections that exist and to new ones.
 
     ``cut_after``: bytes towards the client after which both sides are closed. ``black_hole``: read and drop what
-    comes, both ways, and answer nothing. ``delay``: seconds that every piece waits.
+    comes, both ways, and answer nothing. ``stalled``: read nothing more from the client, so that its buffers fill.
+    ``delay``: seconds that every piece waits.
     """
 
     def __init__(self, target):
         self._target = target
         self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)  # so that a stall is felt soon
         self.port = self._listener.getsockname()[1]
         self.cut_after = None
         self.black_hole = threading.Event()
@@ -66,7 +68,7 @@ class Proxy:
     def _pump(self, source, sink, down):
         try:
             while data := source.recv(65536):
-                while self.stalled.is_set():  # stops reading, so that the sender's buffers fill
+                while self.stalled.is_set() and not down:
                     time.sleep(0.02)
                 if self.black_hole.is_set():
                     continue
