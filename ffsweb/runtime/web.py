@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import socket
+import warnings
 
 import uvicorn
 
@@ -44,6 +45,8 @@ def run(arguments: list[str]) -> int:
     if arguments:
         refuse("ffs web takes no arguments; see docs/settings.md for FFSWEB_ADDRESS.")
     heartbeat = Heartbeat.taken_from(os.environ)
+    # WhiteNoise hands files to ASGI as synchronous iterators; they are small, and read at once.
+    warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
     load_django("web")
     values = environment()
     config = uvicorn.Config(
