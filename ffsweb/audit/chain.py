@@ -95,10 +95,13 @@ def check(events: Iterable[Stored], head: tuple[int, str]) -> Verdict:
         broken = _misnumbered(stored.entry, number)
         if broken is None and stored.entry.digest() != stored.hash:
             broken = _not_its_hash(stored, number, before, {later.hash for later in walk})
+        elif broken is None and stored.entry.previous != previous:
+            after = next(walk, None)
+            broken = _not_its_place(stored, number, after.entry.previous if after else head[1])
         elif broken is None:
-            broken = _misplaced(stored, number, previous)
+            broken = _misfiled(stored)
         if broken:
-            return Verdict(number, broken)
+            return Verdict(broken.sequence - 1, broken)
         number, previous, before = stored.entry.sequence, stored.hash, previous
     return Verdict(number, _end_fault(number, previous, head))
 
@@ -132,17 +135,21 @@ def _only_renumbered(stored: Stored, highest: int) -> bool:
     return any(replace(stored.entry, sequence=other).digest() == stored.hash for other in range(1, highest + 1))
 
 
-def _misplaced(stored: Stored, number: int, previous: str) -> Break | None:
-    expected, entry = number + 1, stored.entry
-    if entry.previous != previous:
-        text = f"Event {expected} was inserted: it does not follow event {number}."
-        return Break(expected, Damage.INSERTED, text)
-    if stored.filed_under is not None and stored.filed_under != entry.project:
-        text = (
-            f"Event {expected} was changed: it is filed under {stored.filed_under}, not {entry.project or 'nothing'}."
-        )
-        return Break(expected, Damage.CHANGED, text)
-    return None
+def _not_its_place(stored: Stored, number: int, after: str) -> Break:
+    """A row that is whole but follows another one: it is genuine if the next one (or the head) knows it."""
+    if number and after == stored.hash:
+        text = f"Event {number} was changed together with its hash: event {number + 1} was written after another one."
+        return Break(number, Damage.CHANGED, text)
+    text = f"Event {number + 1} was inserted: it does not follow event {number}."
+    return Break(number + 1, Damage.INSERTED, text)
+
+
+def _misfiled(stored: Stored) -> Break | None:
+    entry, filed = stored.entry, stored.filed_under
+    if filed is None or filed == entry.project:
+        return None
+    text = f"Event {entry.sequence} was changed: it is filed under {filed}, not {entry.project or 'nothing'}."
+    return Break(entry.sequence, Damage.CHANGED, text)
 
 
 def _end_fault(number: int, previous: str, head: tuple[int, str]) -> Break | None:
