@@ -63,6 +63,18 @@ def test_a_child_that_never_beats_hangs_when_heartbeats_are_required(supervise):
     running.wait_for("restart at once")
 
 
+def test_an_image_may_say_that_its_program_owes_heartbeats(supervise):
+    running = supervise(command=("sleep", "60"), FFS_HEARTBEAT="required")
+    running.wait_for("no heartbeat within 1.5 s of its start")
+    assert "ready" not in running.text()
+
+
+def test_an_image_that_says_something_else_is_refused(supervise):
+    running = supervise(command=("sleep", "60"), FFS_HEARTBEAT="often")
+    assert running.process.wait(20) == 2
+    assert "FFS_HEARTBEAT is 'often'" in running.text()
+
+
 def test_a_program_that_knows_no_heartbeats_is_healthy_while_it_runs(supervise):
     running = supervise(command=("sleep", "60"))
     running.wait_for("ready: sleep")

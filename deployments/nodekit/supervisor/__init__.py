@@ -1,7 +1,8 @@
 """Keeps programs running, and notices those that hang. Standard library only, Python 3.9 or later.
 
 A child gets the number of a pipe in FFS_HEARTBEAT_FD and writes ``H`` to it every FFS_HEARTBEAT_INTERVAL seconds.
-Three intervals without one: it hangs, so SIGTERM, then SIGKILL for its process group, and a new start. As PID 1 of
+A program that never wrote one is healthy while it runs, unless the image sets FFS_HEARTBEAT=required. Three intervals
+without one: it hangs, so SIGTERM, then SIGKILL for its process group, and a new start. As PID 1 of
 a container it reaps orphans, passes signals on, and hands secrets to the program alone.
 
 Exit codes of its own: 100 the program crashed too often, 101 to 105 a secret (see ``secrets``), 126 and 127 the

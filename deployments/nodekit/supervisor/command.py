@@ -14,6 +14,7 @@ from deployments.nodekit.supervisor.secrets import Places, SecretProblem, settin
 from deployments.nodekit.supervisor.telling import Notifier, speaker
 
 DATA = Path("/ffs/data")
+HEARTBEATS = ("required", "optional")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,6 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     split = given.index("--") if "--" in given else len(given)
     parser = _parser()
     options = parser.parse_args(given[:split])
+    if options.heartbeat not in HEARTBEATS:  # argparse does not check a default
+        parser.error(f"FFS_HEARTBEAT is {options.heartbeat!r}; it can be {' or '.join(HEARTBEATS)}")
     command = tuple(given[split + 1 :])
     if not command:
         parser.error("no command: write it after --")
@@ -75,9 +78,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--start-timeout", type=_seconds, default=90.0, help="seconds to the first heartbeat (90)")
     parser.add_argument(
         "--heartbeat",
-        choices=("required", "optional"),
-        default="optional",
-        help="optional: a program that never wrote a heartbeat is healthy while it runs (the default)",
+        choices=HEARTBEATS,
+        default=os.environ.get("FFS_HEARTBEAT", "optional"),
+        help="optional: a program that never wrote one is healthy while it runs (FFS_HEARTBEAT, else optional)",
     )
     default = DATA / ".ffs-status.json" if os.access(DATA, os.W_OK) else None
     parser.add_argument("--status", type=Path, default=default, help="status file (in /ffs/data if there is one)")
