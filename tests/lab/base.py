@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 BUILD_TIMEOUT = 900.0
-KEPT_UNUSED = 14 * 24 * 3600.0
+KEPT_UNUSED = 3 * 24 * 3600.0
 """Seconds after which a base of another recipe, which nobody used, is removed."""
 
 

@@ -8,6 +8,7 @@ where the machine mounts its controllers in version 1 ("hybrid").
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from pathlib import Path
 
@@ -41,12 +42,17 @@ def of_session(session: str) -> Path:
     return top() / f"{PREFIX}{session}"
 
 
+def _directories(group: Path) -> list[Path]:
+    """A cgroup and all below it, the deepest first, without those that vanish while we look: systemd's come and go."""
+    return [Path(directory) for directory, _, _ in os.walk(group, topdown=False)]
+
+
 def processes(group: Path) -> list[int]:
     """Process ids in a cgroup and all below it, as this process sees them."""
     found: list[int] = []
-    for file in (group / "cgroup.procs", *group.glob("**/cgroup.procs")):
-        with contextlib.suppress(OSError):  # it may be removed while we look
-            found += map(int, file.read_text().split())
+    for directory in _directories(group):
+        with contextlib.suppress(OSError):
+            found += map(int, (directory / "cgroup.procs").read_text().split())
     return sorted(set(found) - {0})
 
 
@@ -87,7 +93,7 @@ def remove(group: Path) -> None:
 
 def _remove(group: Path) -> None:
     for _ in range(200):
-        for directory in sorted((path for path in group.glob("**/") if path.is_dir()), reverse=True):
+        for directory in _directories(group):
             with contextlib.suppress(OSError):
                 directory.rmdir()
         if not group.exists():

@@ -102,8 +102,8 @@ class Answers(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.wait_while_hung()
         if self.path == "/do/hang":
+            self.server.hung.set()  # first: whoever has the answer must find it hanging
             self.answer({"hanging": True}, 202)
-            self.server.hung.set()
         elif self.path == "/do/crash":
             self.answer({"crashing": True}, 202)
             os._exit(3)
