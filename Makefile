@@ -5,6 +5,7 @@
 SHELL := /bin/bash
 BIN := .venv/bin
 PYTHON ?= python3
+TEMPLATES = $(shell find templates ffsweb certificates deployments -name '*.html')
 export PYTHON
 
 .PHONY: setup up test fix lint types contracts migrations test-quick test-machines test-postgres clean
@@ -25,12 +26,12 @@ test: lint types contracts migrations test-quick test-machines test-postgres
 fix: setup
 	$(BIN)/ruff check --fix --quiet .
 	$(BIN)/ruff format --quiet .
-	$(BIN)/djade $$(git ls-files '*.html')
+	$(BIN)/djade $(TEMPLATES)
 
 lint: setup
 	$(BIN)/ruff check --quiet .
 	$(BIN)/ruff format --check --quiet .
-	$(BIN)/djade --check $$(git ls-files '*.html')
+	$(BIN)/djade --check $(TEMPLATES)
 
 types: setup
 	$(BIN)/mypy

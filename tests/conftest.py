@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -36,12 +38,20 @@ def _asks_for_the_database(item: pytest.Item) -> bool:
 def pytest_configure(config: pytest.Config) -> None:
     """Directories and key rings, before anything asks for the database."""
     required()
+    _sweep(settings.DATA.parent.parent)
     for name in KNOWN:
         config.addinivalue_line("markers", f"{name}: skips on a machine without it, fails where it is required")
     settings.DATA.mkdir(mode=0o700, parents=True, exist_ok=True)
     for ring in ("web", "worker"):
         if not ring_exists(settings.KEYS, ring):
             create_ring(settings.KEYS, ring)
+
+
+def _sweep(directory: Path) -> None:
+    """Remove what runs left behind that were killed."""
+    for left in directory.glob(f"ffsweb-test-{os.getuid()}-*"):
+        if not Path("/proc", left.name.rpartition("-")[2]).exists():
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
