@@ -43,7 +43,7 @@ def of_session(session: str) -> Path:
 
 
 def _directories(group: Path) -> list[Path]:
-    """A cgroup and all below it, the deepest first, without those that vanish while we look: systemd's come and go."""
+    """A cgroup and all below it, the deepest first, without those that vanish meanwhile (systemd's do)."""
     return [Path(directory) for directory, _, _ in os.walk(group, topdown=False)]
 
 
