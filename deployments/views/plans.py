@@ -39,6 +39,7 @@ def show(request: ProjectRequest, project: str, digest: str) -> HttpResponse:
     plan = found.parsed()
     release = get_object_or_404(Release, project=request.project, number=plan.release)
     context = {"plan": plan, "row": found, "release": release, "stale": deploys.is_stale(found)}
+    context["services"] = [target.key.partition(":")[2] for target in plan.targets]
     return render(request, "deployments/plan.html", context)
 
 
