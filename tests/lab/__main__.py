@@ -61,7 +61,11 @@ def main() -> int:
         parser().print_help()
         return 2
     try:
-        return _do(arguments)
+        try:
+            return _do(arguments)
+        finally:
+            if arguments.command not in ("deps", "base"):
+                _leave()
     except (LabError, OSError) as error:
         print(f"lab: {error}", file=sys.stderr)
         return 1
@@ -77,7 +81,6 @@ def _do(arguments: argparse.Namespace) -> int:
         case "ls":
             for node in Lab.kept().nodes():
                 print(node.name, node.address, "up" if node.running else "down")
-            _leave()
         case "up":
             disks = {IMAGES: arguments.disk} if arguments.disk else None
             node = Lab.kept().up(arguments.name, arguments.file, disks=disks)
@@ -103,7 +106,6 @@ def _do_one(arguments: argparse.Namespace) -> int:
             return done.status
         case "rm":
             node.remove()
-            _leave()
         case "start" | "stop" | "kill" | "cut" | "heal":
             getattr(node, arguments.command)()
     return 0

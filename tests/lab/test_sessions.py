@@ -122,5 +122,6 @@ def test_the_command_line_keeps_nodes_between_its_runs(
     finally:
         sessions = list((own_cache / "sessions").iterdir())
         command("rm", "hand")
+    assert run((sys.executable, "-m", "tests.lab", "stop", "hand"), timeout=60).err == "lab: there is no node hand\n"
     assert len(sessions) == 1
     assert left_behind(sessions[0].name, sessions[0]) == []
