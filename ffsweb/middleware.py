@@ -70,5 +70,5 @@ class PrivatePages:
 def _private(response: HttpResponseBase) -> HttpResponseBase:
     response.headers.setdefault("Cache-Control", "no-store, private")
     response.headers.setdefault("Permissions-Policy", PERMISSIONS)
-    patch_vary_headers(response, ("HX-Request", "Cookie"))  # type: ignore[arg-type]
+    patch_vary_headers(response, ("HX-Request", "Cookie"))
     return response

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 
-class AccountAdapter(DefaultAccountAdapter):
+class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no types
     """Accounts come from one-time links only (``invitations``, ``setup``)."""
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:

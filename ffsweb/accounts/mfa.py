@@ -12,7 +12,7 @@ from ffsweb.web.keys import web_opener, web_sealer
 CONTEXT = "mfa"
 
 
-class Adapter(DefaultMFAAdapter):
+class Adapter(DefaultMFAAdapter):  # type: ignore[misc]  # allauth has no types
     """``MFA_ADAPTER``: seals the TOTP key and the seed of the recovery codes."""
 
     def encrypt(self, text: str) -> str:

@@ -5,6 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.http import HttpRequest, QueryDict
+
+
+def posted(request: HttpRequest) -> QueryDict | None:
+    """What a form is bound to: the answers of a POST, however few there are, else nothing."""
+    return request.POST if request.method == "POST" else None
 
 
 class ConfirmNameForm(forms.Form):

@@ -13,7 +13,7 @@ def is_partial(request: HttpRequest) -> bool:
     Not so for the restoration of a page from history: that needs the whole of it.
     """
     htmx = getattr(request, "htmx", None)
-    return bool(htmx) and not htmx.boosted and not htmx.history_restore_request
+    return htmx is not None and bool(htmx) and not htmx.boosted and not htmx.history_restore_request
 
 
 def template_for(request: HttpRequest, page: str, partial: str) -> str:

@@ -13,6 +13,7 @@ from ffsweb.accounts import people
 from ffsweb.accounts.access import PersonRequest, member_view
 from ffsweb.accounts.forms import ProfileForm
 from ffsweb.audit.services import record
+from ffsweb.web.forms import posted
 from ffsweb.web.htmx import go
 
 
@@ -20,7 +21,7 @@ from ffsweb.web.htmx import go
 @require_http_methods(["GET", "POST"])
 def home(request: PersonRequest) -> HttpResponse:
     """Name, e-mail, and the ways to the password, the second factor and the sessions."""
-    form = ProfileForm(request.POST or None, instance=request.user)
+    form = ProfileForm(posted(request), instance=request.user)
     if request.method == "POST" and form.is_valid():
         form.save()
         record(actor=request.user, action="user.profile", target=request.user.username, request=request)

@@ -17,6 +17,7 @@ from ffsweb.accounts.access import public_view
 from ffsweb.accounts.errors import LinkSpent
 from ffsweb.accounts.forms import FirstAdministratorForm, JoinForm, NewPasswordForm
 from ffsweb.accounts.models import User
+from ffsweb.web.forms import posted
 from ffsweb.web.htmx import go
 
 
@@ -27,7 +28,7 @@ def first(request: HttpRequest, token: str) -> HttpResponse:
     """Make the first administrator."""
     try:
         setup.find_first_admin_link(token)
-        form = FirstAdministratorForm(request.POST or None)
+        form = FirstAdministratorForm(posted(request))
         return _answer(request, form, "accounts/first.html", {}, lambda: _make_first(request, token, form))
     except LinkSpent as problem:
         return _spent(request, problem)
@@ -40,7 +41,7 @@ def join(request: HttpRequest, token: str) -> HttpResponse:
     """Accept an invitation."""
     try:
         link = invitations.find_invitation(token)
-        form = JoinForm(request.POST or None, link=link)
+        form = JoinForm(posted(request), link=link)
         return _answer(request, form, "accounts/join.html", {"link": link}, lambda: _join(request, token, form))
     except LinkSpent as problem:
         return _spent(request, problem)
@@ -53,7 +54,7 @@ def new_password(request: HttpRequest, token: str) -> HttpResponse:
     """Set a new password; the person logs in with it then, second factor included."""
     try:
         link = invitations.find_password_link(token)
-        form = NewPasswordForm(request.POST or None, user=link.user or User())
+        form = NewPasswordForm(posted(request), user=link.user or User())
         return _answer(
             request, form, "accounts/new_password.html", {"link": link}, lambda: _set_password(request, token, form)
         )
@@ -84,13 +85,15 @@ def _make_first(request: HttpRequest, token: str, form: Form) -> HttpResponse:
         password=data["password"],
         request=request,
     )
-    return perform_login(request, user, redirect_url="/")
+    answer: HttpResponse = perform_login(request, user, redirect_url="/")
+    return answer
 
 
 def _join(request: HttpRequest, token: str, form: Form) -> HttpResponse:
     data = form.cleaned_data
     user = invitations.accept(token=token, full_name=data["full_name"], password=data["password"], request=request)
-    return perform_login(request, user, redirect_url="/")
+    answer: HttpResponse = perform_login(request, user, redirect_url="/")
+    return answer
 
 
 def _set_password(request: HttpRequest, token: str, form: Form) -> HttpResponse:

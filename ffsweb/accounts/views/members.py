@@ -14,6 +14,7 @@ from ffsweb.accounts.access import ProjectRequest, project_view
 from ffsweb.accounts.errors import Refused
 from ffsweb.accounts.forms import InviteMemberForm, MemberForm, RoleForm
 from ffsweb.accounts.models import OneTimeLink, Role, User
+from ffsweb.web.forms import posted
 from ffsweb.web.htmx import go
 
 
@@ -35,7 +36,7 @@ def listing(request: ProjectRequest, project: str) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def add(request: ProjectRequest, project: str) -> HttpResponse:
     """Somebody who has an account."""
-    form = MemberForm(request.POST or None)
+    form = MemberForm(posted(request))
     if request.method == "POST" and form.is_valid():
         try:
             member = memberships.add_member(
@@ -57,7 +58,7 @@ def add(request: ProjectRequest, project: str) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def invite(request: ProjectRequest, project: str) -> HttpResponse:
     """Somebody who has no account: a link, shown once in the answer to the POST and never again."""
-    form = InviteMemberForm(request.POST or None)
+    form = InviteMemberForm(posted(request))
     if request.method == "POST" and form.is_valid():
         try:
             made = invitations.invite(

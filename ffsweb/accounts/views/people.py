@@ -18,6 +18,7 @@ from ffsweb.accounts.access import PersonRequest, administrator_view
 from ffsweb.accounts.errors import Refused
 from ffsweb.accounts.forms import InvitePersonForm
 from ffsweb.accounts.models import OneTimeLink, User
+from ffsweb.web.forms import posted
 from ffsweb.web.htmx import go
 
 VERBS: Mapping[str, tuple[Callable[..., None], str]] = {
@@ -63,7 +64,7 @@ def person(request: PersonRequest, username: str) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def invite(request: PersonRequest) -> HttpResponse:
     """A link for somebody new, shown once in the answer to the POST and never again."""
-    form = InvitePersonForm(request.POST or None)
+    form = InvitePersonForm(posted(request))
     if request.method == "POST" and form.is_valid():
         try:
             made = invitations.invite(

@@ -14,7 +14,7 @@ from ffsweb.accounts.access import PersonRequest, ProjectRequest, administrator_
 from ffsweb.accounts.errors import Refused
 from ffsweb.accounts.forms import ProjectForm, ProjectTitleForm
 from ffsweb.accounts.models import Project, Role
-from ffsweb.web.forms import ConfirmNameForm
+from ffsweb.web.forms import ConfirmNameForm, posted
 from ffsweb.web.htmx import go
 
 
@@ -32,7 +32,7 @@ def listing(request: PersonRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def create(request: PersonRequest) -> HttpResponse:
     """A new project."""
-    form = ProjectForm(request.POST or None)
+    form = ProjectForm(posted(request))
     if request.method == "POST" and form.is_valid():
         project = projects.create_project(
             actor=request.user,
@@ -50,7 +50,7 @@ def create(request: PersonRequest) -> HttpResponse:
 def edit(request: ProjectRequest, project: str) -> HttpResponse:
     """Another title."""
     before = request.project.title
-    form = ProjectTitleForm(request.POST or None, instance=request.project)
+    form = ProjectTitleForm(posted(request), instance=request.project)
     if request.method == "POST" and form.is_valid():
         request.project.title = before
         projects.edit_project(request.project, actor=request.user, title=form.cleaned_data["title"], request=request)
@@ -63,7 +63,7 @@ def edit(request: ProjectRequest, project: str) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def remove(request: ProjectRequest, project: str) -> HttpResponse:
     """Remove the project after its name was typed."""
-    form = ConfirmNameForm(request.POST or None, expected=request.project.name)
+    form = ConfirmNameForm(posted(request), expected=request.project.name)
     if request.method == "POST" and form.is_valid():
         try:
             projects.remove_project(request.project, actor=request.user, request=request)
