@@ -116,7 +116,8 @@ class ReverseForward:
     def _arrived(self, channel: paramiko.Channel, origin: tuple[str, int], server: tuple[str, int]) -> None:
         """In the connection's reader thread: to read here would wait for itself, so hand over and return."""
         with self._lock:
-            accepted = not self._closing and len(self._waiting) < _MAX_WAITING
+            ours = self.port in (0, server[1])  # not one that was on its way to the forward before this one
+            accepted = ours and not self._closing and len(self._waiting) < _MAX_WAITING
             if accepted:
                 self._waiting.append(channel)
             start = accepted and self._free > 0

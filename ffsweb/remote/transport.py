@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from ffsweb.remote.wire import Wire
 
 _LOG: Final = "ffsweb.remote.paramiko"
-logging.getLogger(_LOG).setLevel(logging.CRITICAL + 1)  # it logs what it also raises, with tracebacks
 
 _FIRST_DEFERRABLE: Final = 80  # RFC 4250: messages of the connection protocol
 
@@ -69,6 +68,8 @@ class StrictTransport(paramiko.Transport):
     def __init__(self, wire: Wire, *, pins: Iterable[bytes], host_key_algorithms: tuple[str, ...]) -> None:
         super().__init__(cast("socket.socket", wire), packetizer_class=BoundedPacketizer)
         self.set_log_channel(_LOG)
+        # It logs what it also raises, with tracebacks. Here, since logging.config resets levels set on import.
+        logging.getLogger(_LOG).setLevel(logging.CRITICAL + 1)
         self._pins = frozenset(pins)
         self._host_key_algorithms = host_key_algorithms
         options = self.get_security_options()

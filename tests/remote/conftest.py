@@ -192,3 +192,16 @@ def listener():
             connection.close()
         for thread in threads:
             thread.join(5)
+
+
+@pytest.fixture
+def never():
+    """A stdin that gives nothing and ends with the test, so that ``cat`` hangs but outlives nothing."""
+    over = threading.Event()
+
+    def source():
+        over.wait(60)
+        yield from ()
+
+    yield source
+    over.set()

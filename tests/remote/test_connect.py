@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
 import time
@@ -23,6 +24,7 @@ from ffsweb.remote import (
 from ffsweb.remote import keys as ssh_keys
 from ffsweb.remote.keys import BadPublicKey, parse_public_key
 from ffsweb.sealed import Secret
+from tests.remote.commands import timed
 from tests.remote.conftest import free_port
 
 sshd_needed = pytest.mark.sshd
@@ -212,13 +214,6 @@ def test_a_connection_closed_at_once_is_named(listener, identity):
     assert caught.value.reason is Reason.NETWORK
 
 
-def timed(call, error):
-    started = time.monotonic()
-    with pytest.raises(error) as caught:
-        call()
-    return caught.value, time.monotonic() - started
-
-
 def test_a_banner_that_never_comes_ends_in_time(listener, identity):
     port = listener(lambda connection: None)
     error, seconds = timed(lambda: connect(endpoint(port), identity, timeout=1), Unreachable)
@@ -299,6 +294,13 @@ def test_a_failed_attempt_leaves_no_thread(sshd, identity):
         time.sleep(0.02)
 
 
+def test_an_error_is_raised_and_not_logged_as_well(listener, identity, caplog):
+    logging.getLogger("ffsweb.remote.paramiko").setLevel(logging.NOTSET)  # as logging.config leaves it
+    with caplog.at_level(logging.DEBUG), pytest.raises(Unreachable):
+        connect(endpoint(listener(lambda connection: connection.close())), identity)
+    assert caplog.text == ""
+
+
 @sshd_needed
 def test_aes_gcm_is_what_is_spoken_and_nothing_weak_is_offered(another_sshd, identity):
     server = another_sshd(options="LogLevel DEBUG2")
@@ -314,11 +316,9 @@ def test_aes_gcm_is_what_is_spoken_and_nothing_weak_is_offered(another_sshd, ide
 @sshd_needed
 def test_a_new_connection_does_not_wait_for_delayed_acknowledgements(sshd, identity):
     def once():
-        started = time.monotonic()
         with connect(sshd.endpoint(), identity) as session:
-            before = time.monotonic()
+            started = time.monotonic()
             session.run(Command(("true",)))
-            return time.monotonic() - before, before - started
+            return time.monotonic() - started
 
-    runs = sorted(once() for _ in range(7))
-    assert runs[len(runs) // 2][0] < 0.035  # the stall is 40 ms
+    assert min(once() for _ in range(10)) < 0.035  # the stall is 40 ms, each time

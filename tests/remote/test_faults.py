@@ -10,19 +10,9 @@ import time
 import pytest
 
 from ffsweb.remote import Command, ConnectionLost, Deadline, Interrupted, RemoteError, Unreachable, connect
+from tests.remote.commands import sh, timed
 
 pytestmark = pytest.mark.sshd
-
-
-def sh(script: str, **options) -> Command:
-    return Command(("sh", "-c", script), **options)
-
-
-def timed(call, error):
-    started = time.monotonic()
-    with pytest.raises(error) as caught:
-        call()
-    return caught.value, time.monotonic() - started
 
 
 @pytest.fixture

@@ -224,13 +224,28 @@ def test_a_forward_on_a_port_that_cannot_be_is_refused(hostile, port):
         pytest.fail("it was forwarded")
 
 
-def test_connections_of_a_forward_that_was_not_made_are_refused(hostile):
-    """Handlers see only what came through their own forward."""
-    seen = []
-    session = hostile(lambda channel: None, forward_port=4000)
-    with session.reverse_forward(seen.append) as forward:
+def test_a_handler_sees_only_what_came_through_its_own_port(hostile):
+    seen, taken = [], threading.Event()
+
+    def open_both(channel):
+        for port in (5000, 4000):
+            try:
+                channel.transport.open_forwarded_tcpip_channel(("127.0.0.1", 1), ("127.0.0.1", port))
+            except paramiko.SSHException:
+                pass  # closed again before paramiko's server looked
+        channel.send_exit_status(0)
+        channel.close()
+
+    def handle(connection):
+        seen.append(connection)
+        taken.set()
+
+    session = hostile(open_both, forward_port=4000)
+    with session.reverse_forward(handle) as forward:
         assert forward.port == 4000
-    assert seen == []
+        assert session.run(Command(("a",), timeout=10)).ok
+        assert taken.wait(5)
+    assert len(seen) == 1
 
 
 def test_a_server_that_stops_in_the_log_in_ends_in_time(listener, identity):
