@@ -7,9 +7,13 @@ class DeploymentsConfig(AppConfig):
     name = "deployments"
 
     def ready(self) -> None:
-        """Tell the engine which function runs which kind of operation."""
+        """Tell the engine which function runs which kind of operation, and the accounts when a project may not go."""
         from deployments.execution import deploy, imports, small
+        from deployments.services.guards import project_is_idle
+        from ffsweb.accounts.projects import removal_guards
         from ffsweb.operations import kinds
+
+        removal_guards.append(project_is_idle)
 
         kinds.register("deploy", deploy.deploy)
         kinds.register("read", small.read)

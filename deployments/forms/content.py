@@ -31,6 +31,8 @@ class ReleaseForm(forms.Form):
             field = self.fields[name]
             assert isinstance(field, forms.ModelChoiceField)  # noqa: S101 - narrows the type for the checker
             field.queryset = rows
+            # The newest of each is what an operator means nearly always.
+            self.initial.setdefault(name, rows.first())
 
 
 class EnvForm(forms.Form):

@@ -58,8 +58,8 @@ class Release(models.Model):
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="releases")
     number = models.PositiveIntegerField()
-    image = models.ForeignKey(Image, on_delete=models.PROTECT, related_name="releases")
-    files = models.ForeignKey(FilesVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="releases")
+    image = models.ForeignKey(Image, on_delete=models.RESTRICT, related_name="releases")
+    files = models.ForeignKey(FilesVersion, null=True, blank=True, on_delete=models.RESTRICT, related_name="releases")
     plain_settings = models.JSONField(default=dict, help_text="Name to value.")
     sealed_settings = models.JSONField(
         default=dict, help_text="Name to base64 of the sealed value, sealed for the worker."

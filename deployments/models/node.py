@@ -76,7 +76,7 @@ class Node(models.Model):
         return f"node:{self.pk}"
 
     def pins(self, now: datetime) -> list[HostKey]:
-        """The host keys that count now: the pinned one; before the first contact those of machine files. One query."""
+        """The host keys that count now: the pinned one, before the first contact those of machine files. 1 query."""
         keys = [key for key in self.host_keys.all() if key.kind != HostKey.Kind.RETIRED]
         pinned = [key for key in keys if key.kind == HostKey.Kind.PINNED]
         return pinned or [key for key in keys if now < key.counts_until]

@@ -192,5 +192,5 @@ def _needs(store: Store, digest: str) -> frozenset[str]:
 
 
 def _only_ours(directory: Path) -> bool:
-    """Whether nothing is there but what an interrupted creation leaves."""
-    return {entry.name for entry in directory.iterdir()} <= {"blobs", "scratch", "index.json"}
+    """Whether nothing is there but what a creation leaves that was interrupted, or goes on beside us."""
+    return {entry.name for entry in directory.iterdir()} <= {"blobs", "scratch", "index.json", "oci-layout"}

@@ -77,7 +77,7 @@ def has_checksum(block: bytes) -> bool:
         return False
     body = block[:148] + b" " * 8 + block[156:]
     unsigned = sum(body)
-    return stated in (unsigned, unsigned - 256 * sum(byte > 127 for byte in body))
+    return stated == unsigned or stated == unsigned - 256 * sum(byte > 127 for byte in body)
 
 
 def number(field: bytes) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.db import transaction
-from django.db.models import ProtectedError
+from django.db.models import RestrictedError
 
 from ffsweb.audit.services import record
 
@@ -33,5 +33,5 @@ def remove_image(*, image: Image, actor: User, request: HttpRequest | None = Non
                 request=request,
             )
             image.delete()
-    except ProtectedError as error:
+    except RestrictedError as error:
         raise StillNeeded(f"The image {image} belongs to a release. Nothing was removed.") from error

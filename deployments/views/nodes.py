@@ -25,7 +25,12 @@ def find_node(request: ProjectRequest, node: str) -> Node:
 @project_view(Role.VIEWER)
 def listing(request: ProjectRequest, project: str) -> HttpResponse:
     """All nodes of a project with the age of their last reading."""
-    nodes = Node.objects.filter(project=request.project).select_related("project").with_last_reading().prefetch_related("services")
+    nodes = (
+        Node.objects.filter(project=request.project)
+        .select_related("project")
+        .with_last_reading()
+        .prefetch_related("services")
+    )
     return render(request, "deployments/nodes.html", {"nodes": nodes})
 
 
@@ -58,6 +63,7 @@ def detail(request: ProjectRequest, project: str, node: str) -> HttpResponse:
             "facts": reading.parsed() if reading else None,
             "services": found.services.select_related("live_release", "desired_release"),
             "host_keys": found.host_keys.all()[:20],
+            "pinned": found.host_keys.filter(kind=HostKey.Kind.PINNED).exists(),
             "operations": Operation.objects.filter(targets__key=found.resource)[:10],
         },
     )

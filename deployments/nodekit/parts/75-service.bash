@@ -64,17 +64,17 @@ sort_lines() { jq -cs 'sort_by(.at)[]'; }
 
 # follow_journal ARGUMENT…: for as long as somebody reads. A line now and then, so that a closed connection is noticed.
 follow_journal() {
-  local line fd status
-  # --grep with --lines would begin at the newest and stop there: what was before is shown first, then followed.
-  exec {fd}< <(
-    if [[ -n ${option[grep]+set} ]]; then
-      { journalctl "$@" --cursor-file="$work/cursor" || true; } | journal_lines | sort_lines
-      set -- "${@/#--lines=*/--lines=0}"
-    fi
-    exec journalctl "$@" --follow </dev/null | journal_lines
-  )
-  reader=$!
-  trap 'kill -- "$reader" 2>/dev/null; at_exit' EXIT
+  local line raw fd status now=$EPOCHREALTIME
+  if [[ -n ${option[grep]+set} ]]; then
+    # --grep with --lines begins at the newest line and stops there: what was is shown first, then what comes is followed.
+    { journalctl "$@" --until="@$now" </dev/null || true; } | journal_lines | sort_lines
+    set -- "$@" --since="@$now" --lines=all
+  fi
+  exec {raw}< <(exec journalctl "$@" --follow </dev/null)
+  readers=$!
+  exec {fd}< <(journal_lines <&"$raw")
+  readers+=" $!"
+  trap 'kill $readers 2>/dev/null; at_exit' EXIT
   while :; do
     status=0
     IFS= read -r -t 10 -u "$fd" line || status=$?

@@ -1,0 +1,56 @@
+"""What a plan is made from: what a service should be, and what is known of the node."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .filetree import FileTree
+from .quadlet import Mode
+
+if TYPE_CHECKING:
+    from .facts_values import NodeFacts
+    from .plan_values import Layer
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """A service as it should be.
+
+    ``key`` is the operation's name for it (``service:12``). ``unit`` is the rendered unit, whatever operation it names.
+    ``architecture`` is the image's (``amd64``). ``certificate`` is a fingerprint ("" for none) with ``certificate_days``
+    left, ``credentials`` the version of the sealed settings ("" for none) and ``credential_names`` what is in it.
+    """
+
+    key: str
+    project: str
+    service: str
+    node: str
+    release: int
+    image_id: str
+    architecture: str
+    layers: tuple[Layer, ...]
+    unit: str
+    mode: Mode = Mode.SUPERVISOR
+    files: FileTree = FileTree()
+    certificate: str = ""
+    certificate_days: int | None = None
+    credentials: str = ""
+    credential_names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What is known of a node and the service on it.
+
+    ``facts`` are those of the last reading, or None with the reason in ``error``. ``read_at`` is when the dashboard took
+    it and ``now`` the present (both UTC epochs in seconds by the dashboard's clock). ``unit`` is the unit file that the
+    dashboard wrote last ("" if none), ``files`` the files of the release that the node runs, None if not known.
+    """
+
+    facts: NodeFacts | None
+    read_at: float = 0.0
+    now: float = 0.0
+    error: str = ""
+    unit: str = ""
+    files: FileTree | None = None

@@ -1,0 +1,73 @@
+"""Plans as canonical JSON, and their hashes. Reading one back checks every type."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import types
+from dataclasses import asdict, fields, is_dataclass, replace
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+from .plan_values import Plan
+
+_T = TypeVar("_T")
+
+
+class PlanError(ValueError):
+    """Not the JSON of a plan; names the place."""
+
+
+def to_json(plan: Plan) -> str:
+    """The canonical JSON: sorted keys, no white space, UTF-8. Equal plans have equal texts."""
+    return json.dumps(asdict(plan), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def plan_hash(plan: Plan) -> str:
+    """SHA-256 of the canonical JSON, 64 hex digits: the name under which a plan is shown and put to work."""
+    return hashlib.sha256(to_json(plan).encode()).hexdigest()
+
+
+def effect_hash(plan: Plan) -> str:
+    """The same for what the plan does alone, without its checks: equal as long as another reading changes nothing."""
+    bare = replace(plan, targets=tuple(replace(target, checks=()) for target in plan.targets))
+    return plan_hash(bare)
+
+
+def from_json(text: str) -> Plan:
+    """The plan that ``to_json`` wrote. Raises PlanError."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        raise PlanError("it is not JSON") from None
+    return from_value(value)
+
+
+def from_value(value: object) -> Plan:
+    """The plan from JSON that is read already (a row's body). Raises PlanError."""
+    return _dataclass(value, Plan, "plan")
+
+
+def _dataclass(value: object, kind: type[_T], path: str) -> _T:
+    if not isinstance(value, dict) or not is_dataclass(kind):
+        raise PlanError(f"{path} is no object")
+    hints = get_type_hints(kind)
+    names = {field.name for field in fields(kind)}
+    if set(value) != names:
+        odd = sorted(names ^ set(map(str, value)))
+        raise PlanError(f"{path} lacks or has too much: {', '.join(odd)[:200]}")
+    return kind(**{name: _value(value[name], hints[name], f"{path}.{name}") for name in names})
+
+
+def _value(value: object, kind: Any, path: str) -> Any:
+    if is_dataclass(kind):
+        assert isinstance(kind, type)  # noqa: S101 - the types of our own dataclasses
+        return _dataclass(value, kind, path)
+    if get_origin(kind) is tuple:
+        item = get_args(kind)[0]
+        if not isinstance(value, list):
+            raise PlanError(f"{path} is no list")
+        return tuple(_value(each, item, f"{path}.{number}") for number, each in enumerate(value))
+    assert not isinstance(kind, types.GenericAlias)  # noqa: S101
+    if type(value) is not kind:
+        raise PlanError(f"{path} is no {kind.__name__}")
+    return value

@@ -1,0 +1,135 @@
+"""What a plan says: per service, what is there, what will be there, and what has to travel. Sizes are in bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+GREEN, AMBER, RED = "green", "amber", "red"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One row of the preflight: its name, ``green``, ``amber`` (goes on) or ``red`` (refused), and a sentence."""
+
+    name: str
+    verdict: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A value before and after; "" where there is none."""
+
+    old: str
+    new: str
+
+    def __bool__(self) -> bool:
+        return self.old != self.new
+
+
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    """A file, and the bytes of its new content (of its old one if it is removed)."""
+
+    path: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class FilesPlan:
+    """The files of a release against those of ``base``, the release on the node that they are made from (0: none)."""
+
+    base: int
+    added: tuple[FileChange, ...]
+    changed: tuple[FileChange, ...]
+    removed: tuple[FileChange, ...]
+    staged: bool
+    """Whether the node holds this release's files already, so that nothing is sent."""
+    bytes_to_send: int
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.changed or self.removed)
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A layer of an image by the digest of its uncompressed content."""
+
+    diff_id: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class LayersPlan:
+    """The layers that the node lacks, and how many it holds. ``bytes_to_send`` is uncompressed: an upper bound."""
+
+    missing: tuple[Layer, ...]
+    held: int
+    bytes_to_send: int
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialsPlan:
+    """Versions of the sealed settings, before and after; ``names`` are what will be sealed, empty if all is there."""
+
+    old: str
+    new: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TargetPlan:
+    """What happens to one service. ``unit_sha256`` is that of the unit file that was read, "" if there was none."""
+
+    key: str
+    service: str
+    node: str
+    release: Change
+    image: Change
+    files: FilesPlan
+    layers: LayersPlan
+    certificate: Change
+    credentials: CredentialsPlan
+    unit_diff: tuple[str, ...]
+    unit_sha256: str
+    checks: tuple[Check, ...]
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What an operator should know first (amber)."""
+        return tuple(check.text for check in self.checks if check.verdict == AMBER)
+
+    @property
+    def refusals(self) -> tuple[str, ...]:
+        """Why this cannot be done now (red)."""
+        return tuple(check.text for check in self.checks if check.verdict == RED)
+
+    @property
+    def bytes_to_send(self) -> int:
+        """Image and files together."""
+        return self.files.bytes_to_send + self.layers.bytes_to_send
+
+    @property
+    def changes(self) -> bool:
+        """Whether anything on the node would differ afterwards."""
+        return bool(self.unit_diff or self.image or self.certificate or self.credentials.old != self.credentials.new)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an operation of ``kind`` would do; the hash of ``plan_json.to_json`` is its name."""
+
+    kind: str
+    project: str
+    release: int
+    targets: tuple[TargetPlan, ...]
+
+    @property
+    def refused(self) -> bool:
+        """Whether any target refuses: then nothing is done at all."""
+        return any(target.refusals for target in self.targets)
+
+    @property
+    def bytes_to_send(self) -> int:
+        """To all targets together."""
+        return sum(target.bytes_to_send for target in self.targets)
