@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib import messages
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
@@ -15,6 +15,8 @@ from certificates.models import Certificate
 from certificates.services import inventory
 from ffsweb.accounts.access import ProjectRequest, project_view
 from ffsweb.accounts.models import Role
+from ffsweb.web.forms import posted
+from ffsweb.web.htmx import go
 
 
 @project_view(Role.VIEWER)
@@ -33,7 +35,7 @@ def listing(request: ProjectRequest, project: str) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def add(request: ProjectRequest, project: str) -> HttpResponse:
     """Upload a pair; the key is sealed for the worker on arrival."""
-    form = CertificateForm(request.POST or None, request.FILES or None)
+    form = CertificateForm(posted(request), request.FILES or None)
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
         try:
@@ -50,7 +52,7 @@ def add(request: ProjectRequest, project: str) -> HttpResponse:
             form.add_error(None, str(error))
         else:
             messages.success(request, f"{certificate} was stored. Its key is sealed: no page shows it again.")
-            return redirect("certificates:list", project=project)
+            return go(request, "certificates:list", project=project)
     status = 422 if request.method == "POST" else 200
     return render(request, "certificates/add.html", {"form": form}, status=status)
 
@@ -68,5 +70,5 @@ def remove(request: ProjectRequest, project: str, certificate: int) -> HttpRespo
             messages.error(request, str(error))
         else:
             messages.success(request, f"{found} was removed, with its sealed key.")
-        return redirect("certificates:list", project=project)
+        return go(request, "certificates:list", project=project)
     return render(request, "certificates/remove.html", {"certificate": found, "users": users})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib import messages
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_http_methods, require_POST
 
 from deployments.core.filetree import FileTree, diff
@@ -14,6 +14,7 @@ from deployments.services import content as services
 from deployments.services.uploads import UploadRefused, take_upload
 from ffsweb.accounts.access import ProjectRequest, project_view
 from ffsweb.accounts.models import Role
+from ffsweb.web.htmx import go
 
 
 @project_view(Role.VIEWER, write=Role.OPERATOR)
@@ -41,7 +42,7 @@ def remove_image(request: ProjectRequest, project: str, image: int) -> HttpRespo
         messages.error(request, str(error))
     else:
         messages.success(request, f"The image {found} was removed.")
-    return redirect("deployments:images", project=project)
+    return go(request, "deployments:images", project=project)
 
 
 @project_view(Role.VIEWER, write=Role.OPERATOR)
@@ -85,5 +86,5 @@ def _upload(request: ProjectRequest, *, what: str) -> tuple[HttpResponse | None,
         except UploadRefused as error:
             form.add_error("archive", str(error))
         else:
-            return redirect("operations:detail", operation.pk), form
+            return go(request, "operations:detail", operation.pk), form
     return None, form

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib import messages
 from django.db.models import Q
 from django.http import Http404, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_http_methods, require_POST
 
 from deployments.forms.service import ServiceForm
@@ -18,6 +18,8 @@ from ffsweb.accounts.access import ProjectRequest, project_view
 from ffsweb.accounts.models import Role
 from ffsweb.operations.models import Operation
 from ffsweb.operations.services import Busy
+from ffsweb.web.forms import ConfirmNameForm, posted
+from ffsweb.web.htmx import go
 
 VERBS = (
     ("restart", "Restart", "rotate-clockwise"),
@@ -46,11 +48,11 @@ def listing(request: ProjectRequest, project: str) -> HttpResponse:
 def create(request: ProjectRequest, project: str, node: str) -> HttpResponse:
     """Describe a service on a node."""
     found = find_node(request, node)
-    form = ServiceForm(request.POST or None, node=found)
+    form = ServiceForm(posted(request), node=found)
     if request.method == "POST" and form.is_valid():
         made = services.create_service(node=found, actor=request.user, fields=form.cleaned_data, request=request)
         messages.success(request, f"{made} was described. It runs after its first deploy.")
-        return redirect("deployments:service", project=project, node=node, service=made.name)
+        return go(request, "deployments:service", project=project, node=node, service=made.name)
     status = 422 if request.method == "POST" else 200
     return render(request, "deployments/service_form.html", {"form": form, "node": found}, status=status)
 
@@ -82,11 +84,11 @@ def detail(request: ProjectRequest, project: str, node: str, service: str) -> Ht
 def edit(request: ProjectRequest, project: str, node: str, service: str) -> HttpResponse:
     """Change a service's description."""
     found = find_service(request, node, service)
-    form = ServiceForm(request.POST or None, instance=Service.objects.get(pk=found.pk), node=found.node)
+    form = ServiceForm(posted(request), instance=Service.objects.get(pk=found.pk), node=found.node)
     if request.method == "POST" and form.is_valid():
         services.edit_service(service=found, actor=request.user, fields=form.cleaned_data, request=request)
         messages.success(request, f"{found} was changed. The change reaches the node with the next deploy.")
-        return redirect("deployments:service", project=project, node=node, service=service)
+        return go(request, "deployments:service", project=project, node=node, service=service)
     status = 422 if request.method == "POST" else 200
     context = {"form": form, "node": found.node, "service": found}
     return render(request, "deployments/service_form.html", context, status=status)
@@ -97,27 +99,23 @@ def edit(request: ProjectRequest, project: str, node: str, service: str) -> Http
 def remove(request: ProjectRequest, project: str, node: str, service: str) -> HttpResponse:
     """Forget a service, after its name was typed."""
     found = find_service(request, node, service)
-    error = ""
-    if request.method == "POST":
-        if request.POST.get("name", "").strip() != found.name:
-            error = "The name does not match. Nothing was removed."
+    form = ConfirmNameForm(posted(request), expected=found.name)
+    if form.is_valid():
+        try:
+            services.remove_service(service=found, actor=request.user, request=request)
+        except services.ServiceBusy as busy:
+            form.add_error(None, str(busy))
         else:
-            try:
-                services.remove_service(service=found, actor=request.user, request=request)
-            except services.ServiceBusy as busy:
-                error = str(busy)
-            else:
-                messages.success(request, f"{service} was removed here. What runs on {node} was left as it is.")
-                return redirect("deployments:node", project=project, node=node)
+            messages.success(request, f"{service} was removed here. What runs on {node} was left as it is.")
+            return go(request, "deployments:node", project=project, node=node)
     context = {
         "title": f"Remove {found}",
-        "name": found.name,
-        "text": "The dashboard forgets this service. Its container, its files and its data stay on the node: stop it "
-        "first if it should not go on running.",
-        "error": error,
-        "back": found.get_absolute_url(),
+        "form": form,
+        "consequence": "The dashboard forgets this service. Its container, its files and its data stay on the node: "
+        "stop it first if it should not go on running.",
+        "cancel": found.get_absolute_url(),
     }
-    return render(request, "deployments/remove.html", context, status=422 if error else 200)
+    return render(request, "deployments/remove.html", context, status=422 if form.errors else 200)
 
 
 @project_view(Role.OPERATOR)
@@ -131,8 +129,8 @@ def control(request: ProjectRequest, project: str, node: str, service: str, verb
         operation = requests.request_control(service=found, verb=verb, actor=request.user, request=request)
     except Busy as busy:
         messages.error(request, str(busy))
-        return redirect(found)
-    return redirect("operations:detail", operation.pk)
+        return go(request, found)
+    return go(request, "operations:detail", operation.pk)
 
 
 @project_view(Role.OPERATOR)
@@ -147,4 +145,4 @@ def journal(request: ProjectRequest, project: str, node: str, service: str) -> H
         actor=request.user,
         request=request,
     )
-    return redirect("operations:detail", operation.pk)
+    return go(request, "operations:detail", operation.pk)

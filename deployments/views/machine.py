@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib import messages
 from django.http import HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.views.decorators.http import require_POST
 
 from deployments.core.machine import MachineError
@@ -14,6 +14,7 @@ from deployments.services import machine_files
 from deployments.views.nodes import find_node
 from ffsweb.accounts.access import ProjectRequest, project_view
 from ffsweb.accounts.models import Role
+from ffsweb.web.htmx import go
 
 
 @project_view(Role.ADMIN)
@@ -54,7 +55,7 @@ def _download(request: ProjectRequest, project: str, node: str, *, kind: str) ->
         made = machine_files.make_machine_files(node=found, actor=request.user, kind=kind, request=request)
     except MachineError as error:
         messages.error(request, f"The file was not made: {error}")
-        return redirect("deployments:machine", project=project, node=node)
+        return go(request, "deployments:machine", project=project, node=node)
     response = HttpResponse(made.text, content_type=made.content_type)
     response["Content-Disposition"] = f'attachment; filename="ffs.{kind}"'
     # It holds a private host key: no cache may keep it.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib import messages
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_http_methods, require_POST
 
 from deployments.forms.node import NodeForm
@@ -15,6 +15,8 @@ from ffsweb.accounts.access import ProjectRequest, project_view
 from ffsweb.accounts.models import Role
 from ffsweb.operations.models import Operation
 from ffsweb.operations.services import Busy
+from ffsweb.web.forms import ConfirmNameForm, posted
+from ffsweb.web.htmx import go
 
 
 def find_node(request: ProjectRequest, node: str) -> Node:
@@ -38,13 +40,13 @@ def listing(request: ProjectRequest, project: str) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def create(request: ProjectRequest, project: str) -> HttpResponse:
     """Describe a new machine."""
-    form = NodeForm(request.POST or None, project=request.project)
+    form = NodeForm(posted(request), project=request.project)
     if request.method == "POST" and form.is_valid():
         node = services.create_node(
             project=request.project, actor=request.user, fields=form.cleaned_data, request=request
         )
         messages.success(request, f"{node} was described. Give it a service, then download its machine file.")
-        return redirect("deployments:node", project=project, node=node.name)
+        return go(request, "deployments:node", project=project, node=node.name)
     status = 422 if request.method == "POST" else 200
     return render(request, "deployments/node_form.html", {"form": form}, status=status)
 
@@ -74,11 +76,11 @@ def detail(request: ProjectRequest, project: str, node: str) -> HttpResponse:
 def edit(request: ProjectRequest, project: str, node: str) -> HttpResponse:
     """Change a node's description."""
     found = find_node(request, node)
-    form = NodeForm(request.POST or None, instance=Node.objects.get(pk=found.pk), project=request.project)
+    form = NodeForm(posted(request), instance=Node.objects.get(pk=found.pk), project=request.project)
     if request.method == "POST" and form.is_valid():
         services.edit_node(node=found, actor=request.user, fields=form.cleaned_data, request=request)
         messages.success(request, f"{found} was changed.")
-        return redirect("deployments:node", project=project, node=found.name)
+        return go(request, "deployments:node", project=project, node=found.name)
     status = 422 if request.method == "POST" else 200
     return render(request, "deployments/node_form.html", {"form": form, "node": found}, status=status)
 
@@ -88,27 +90,23 @@ def edit(request: ProjectRequest, project: str, node: str) -> HttpResponse:
 def remove(request: ProjectRequest, project: str, node: str) -> HttpResponse:
     """Forget a node, after its name was typed."""
     found = find_node(request, node)
-    error = ""
-    if request.method == "POST":
-        if request.POST.get("name", "").strip() != found.name:
-            error = "The name does not match. Nothing was removed."
+    form = ConfirmNameForm(posted(request), expected=found.name)
+    if form.is_valid():
+        try:
+            services.remove_node(node=found, actor=request.user, request=request)
+        except services.NodeBusy as busy:
+            form.add_error(None, str(busy))
         else:
-            try:
-                services.remove_node(node=found, actor=request.user, request=request)
-            except services.NodeBusy as busy:
-                error = str(busy)
-            else:
-                messages.success(request, f"{found.name} was removed here. The machine itself was left as it is.")
-                return redirect("deployments:nodes", project=project)
+            messages.success(request, f"{found.name} was removed here. The machine itself was left as it is.")
+            return go(request, "deployments:nodes", project=project)
     context = {
         "title": f"Remove {found.name}",
-        "name": found.name,
-        "text": "The dashboard forgets this node, its services and their history of readings. What runs on the "
-        "machine goes on running; its access keys stay on it.",
-        "error": error,
-        "back": found.get_absolute_url(),
+        "form": form,
+        "consequence": "The dashboard forgets this node, its services and their readings. What runs on the machine "
+        "goes on running; its access keys stay on it.",
+        "cancel": found.get_absolute_url(),
     }
-    return render(request, "deployments/remove.html", context, status=422 if error else 200)
+    return render(request, "deployments/remove.html", context, status=422 if form.errors else 200)
 
 
 @project_view(Role.OPERATOR)
@@ -116,7 +114,7 @@ def remove(request: ProjectRequest, project: str, node: str) -> HttpResponse:
 def read(request: ProjectRequest, project: str, node: str) -> HttpResponse:
     """Read the node now."""
     operation = requests.request_reading(node=find_node(request, node), actor=request.user, request=request)
-    return redirect("operations:detail", operation.pk)
+    return go(request, "operations:detail", operation.pk)
 
 
 @project_view(Role.OPERATOR)
@@ -128,8 +126,8 @@ def enrol(request: ProjectRequest, project: str, node: str) -> HttpResponse:
         operation = requests.request_enrolment(node=found, actor=request.user, request=request)
     except Busy as busy:
         messages.error(request, str(busy))
-        return redirect("deployments:node", project=project, node=node)
-    return redirect("operations:detail", operation.pk)
+        return go(request, "deployments:node", project=project, node=node)
+    return go(request, "operations:detail", operation.pk)
 
 
 @project_view(Role.ADMIN)
@@ -140,4 +138,4 @@ def reprovision(request: ProjectRequest, project: str, node: str, key: int) -> H
     chosen = get_object_or_404(HostKey, pk=key, node=found, kind=HostKey.Kind.BOOTSTRAP)
     services.reprovision(key=chosen, actor=request.user, request=request)
     messages.success(request, f"{found} is now expected with the host key {chosen.fingerprint}.")
-    return redirect("deployments:node", project=project, node=node)
+    return go(request, "deployments:node", project=project, node=node)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib import messages
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_POST
 
 from deployments.models import Plan, Release, Service
@@ -12,6 +12,7 @@ from deployments.services import deploys
 from ffsweb.accounts.access import ProjectRequest, project_view
 from ffsweb.accounts.models import Role
 from ffsweb.operations.services import Busy
+from ffsweb.web.htmx import go
 
 
 @project_view(Role.OPERATOR)
@@ -23,13 +24,13 @@ def make(request: ProjectRequest, project: str, number: int) -> HttpResponse:
     services = Service.objects.filter(project=request.project, pk__in=chosen)
     if not services:
         messages.error(request, "Choose at least one service.")
-        return redirect("deployments:release", project=project, number=number)
+        return go(request, "deployments:release", project=project, number=number)
     try:
         plan = deploys.preview(release=release, services=services, actor=request.user)
     except deploys.NotPossible as error:
         messages.error(request, str(error))
-        return redirect("deployments:release", project=project, number=number)
-    return redirect("deployments:plan", project=project, digest=plan.hash)
+        return go(request, "deployments:release", project=project, number=number)
+    return go(request, "deployments:plan", project=project, digest=plan.hash)
 
 
 @project_view(Role.VIEWER)
@@ -52,5 +53,5 @@ def deploy(request: ProjectRequest, project: str, digest: str) -> HttpResponse:
         operation = deploys.request_deploy(plan=found, actor=request.user, request=request)
     except (Busy, deploys.Refused) as error:
         messages.error(request, str(error))
-        return redirect("deployments:plan", project=project, digest=digest)
-    return redirect("operations:detail", operation.pk)
+        return go(request, "deployments:plan", project=project, digest=digest)
+    return go(request, "operations:detail", operation.pk)

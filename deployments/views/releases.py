@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib import messages
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_http_methods
 
 from deployments.forms.content import ReleaseForm
@@ -12,6 +12,8 @@ from deployments.models import Release, Service
 from deployments.services.releases import make_release
 from ffsweb.accounts.access import ProjectRequest, project_view
 from ffsweb.accounts.models import Role
+from ffsweb.web.forms import posted
+from ffsweb.web.htmx import go
 
 
 @project_view(Role.VIEWER)
@@ -30,11 +32,11 @@ def listing(request: ProjectRequest, project: str) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def create(request: ProjectRequest, project: str) -> HttpResponse:
     """Make a release of an image, files and the settings of the moment."""
-    form = ReleaseForm(request.POST or None, project=request.project)
+    form = ReleaseForm(posted(request), project=request.project)
     if request.method == "POST" and form.is_valid():
         release = make_release(project=request.project, actor=request.user, request=request, **form.cleaned_data)
         messages.success(request, f"Release {release.number} was made.")
-        return redirect("deployments:release", project=project, number=release.number)
+        return go(request, "deployments:release", project=project, number=release.number)
     status = 422 if request.method == "POST" else 200
     context = {"form": form, "images": request.project.images.count(), "settings": request.project.settings.count()}
     return render(request, "deployments/release_form.html", context, status=status)

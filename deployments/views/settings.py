@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib import messages
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_POST
 
 from deployments.core.env_file import EnvError
@@ -13,6 +13,7 @@ from deployments.models import Setting
 from deployments.services import settings as services
 from ffsweb.accounts.access import ProjectRequest, project_view
 from ffsweb.accounts.models import Role
+from ffsweb.web.htmx import go
 
 _MAX_FILE = 256 * 1024
 
@@ -41,7 +42,7 @@ def import_file(request: ProjectRequest, project: str) -> HttpResponse:
             form.add_error(None, str(error))
         else:
             messages.success(request, f"{len(done.names)} settings were stored. They go into the next release.")
-            return redirect("deployments:settings", project=project)
+            return go(request, "deployments:settings", project=project)
     return _page(request, env=form, single=SettingForm(), status=422)
 
 
@@ -53,7 +54,7 @@ def change(request: ProjectRequest, project: str) -> HttpResponse:
     if form.is_valid():
         services.set_setting(project=request.project, actor=request.user, request=request, **form.cleaned_data)
         messages.success(request, f"{form.cleaned_data['name']} was set. It goes into the next release.")
-        return redirect("deployments:settings", project=project)
+        return go(request, "deployments:settings", project=project)
     return _page(request, env=EnvForm(), single=form, status=422)
 
 
@@ -64,7 +65,7 @@ def remove(request: ProjectRequest, project: str, name: str) -> HttpResponse:
     setting = get_object_or_404(Setting, project=request.project, name=name)
     services.remove_setting(setting=setting, actor=request.user, request=request)
     messages.success(request, f"{name} was removed. Releases that hold it keep it.")
-    return redirect("deployments:settings", project=project)
+    return go(request, "deployments:settings", project=project)
 
 
 def _text(form: EnvForm) -> str:

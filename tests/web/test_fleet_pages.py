@@ -20,7 +20,7 @@ NODE = {"name": "node-a", "address": "192.0.2.7", "ssh_port": "22", "tags": "rac
 
 def make_node(visit: Visit, alice: User, **fields: str) -> Node:
     answer = visit(alice).post("/projects/serbest/nodes/new/", {**NODE, **fields})
-    assert answer.status_code == 302, answer.context["form"].errors
+    assert answer.status_code == 303, answer.context["form"].errors
     return Node.objects.get(name=fields.get("name", "node-a"))
 
 
@@ -35,7 +35,7 @@ def make_service(visit: Visit, alice: User, node: Node, **fields: str) -> Servic
         **fields,
     }
     answer = visit(alice).post(f"/projects/serbest/nodes/{node.name}/services/new/", data)
-    assert answer.status_code == 302, answer.context["form"].errors
+    assert answer.status_code == 303, answer.context["form"].errors
     return Service.objects.get(name=data["name"])
 
 
@@ -108,7 +108,7 @@ def test_reprovisioning_trusts_one_named_key_and_retires_the_others(
     key = HostKey.objects.get(kind=HostKey.Kind.BOOTSTRAP)
     assert [pin.kind for pin in node.pins(timezone.now())] == [HostKey.Kind.PINNED]
     answer = visit(alice).post(f"/projects/serbest/nodes/node-a/keys/{key.pk}/reprovision/")
-    assert answer.status_code == 302
+    assert answer.status_code == 303
     assert [pin.pk for pin in Node.objects.get().pins(timezone.now())] == [key.pk]
     assert AuditEvent.objects.filter(action="node.reprovision").exists()
 
@@ -135,7 +135,7 @@ def test_removing_asks_for_the_name(visit: Visit, alice: User, project: Project)
     make_node(visit, alice)
     assert visit(alice).post("/projects/serbest/nodes/node-a/remove/", {"name": "node-b"}).status_code == 422
     assert Node.objects.exists()
-    assert visit(alice).post("/projects/serbest/nodes/node-a/remove/", {"name": "node-a"}).status_code == 302
+    assert visit(alice).post("/projects/serbest/nodes/node-a/remove/", {"name": "node-a"}).status_code == 303
     assert not Node.objects.exists()
 
 
@@ -151,7 +151,7 @@ def test_an_import_names_the_bad_lines_and_stores_nothing(visit: Visit, alice: U
 def test_sealed_settings_are_shown_as_set_only(visit: Visit, alice: User, carol: User, project: Project) -> None:
     text = "TOKEN=hunter2-sentinel\nCOLOUR=blue\n"
     answer = visit(alice).post("/projects/serbest/settings/import/", {"text": text, "plain_names": "COLOUR"})
-    assert answer.status_code == 302
+    assert answer.status_code == 303
     for person in (alice, carol):
         page = visit(person).get("/projects/serbest/settings/").content
         assert b"hunter2-sentinel" not in page
