@@ -39,7 +39,7 @@ NAVIGATION = (
     _tab("system:home", "System", "settings", "system", admins_only=True),
 )
 PROJECT = (
-    _tab("deployments:project", "Overview", "home", "", "plans"),
+    _tab("deployments:project", "Overview", "home", "", "plans", "edit", "remove"),
     _tab("deployments:nodes", "Nodes", "server", "nodes"),
     _tab("deployments:services", "Services", "box", "services"),
     _tab("deployments:releases", "Releases", "tag", "releases", "images", "files"),

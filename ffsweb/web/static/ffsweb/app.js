@@ -15,6 +15,12 @@ setInterval(() => {
   }
 }, 10000);
 
+// On a phone the current tab may stand beyond the edge.
+for (const tab of document.querySelectorAll(".tabs a[aria-current]")) {
+  const list = tab.closest("ul");
+  list.scrollLeft = tab.offsetLeft - list.offsetLeft - (list.clientWidth - tab.offsetWidth) / 2;
+}
+
 // Menus close by Escape and by a click elsewhere.
 addEventListener("click", (event) => {
   for (const menu of document.querySelectorAll("details.menu[open]")) {
