@@ -46,6 +46,7 @@ def configure(*, process: str, form: str, level: str) -> dict[str, Any]:
             # A line for each tick's coming and going, every few seconds for ever.
             "celery.worker.strategy": {"level": "WARNING"},
             "celery.app.trace": {"level": "WARNING"},
+            "celery.beat": {"level": "WARNING"},
             "django.server": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
         },
     }
