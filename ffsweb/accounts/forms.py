@@ -101,7 +101,7 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
         model = User
         fields = ["first_name", "email"]
         labels = {"first_name": "Your name", "email": "E-mail"}
-        help_texts = {"email": "Where alerts may go. It is not used to log in."}
+        help_texts = {"email": "Where alerts may go."}
 
 
 class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
