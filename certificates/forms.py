@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django import forms
 from django.core.exceptions import ValidationError
-from django.core.files.uploadedfile import UploadedFile
 
 from certificates.core.x509 import MAX_PEM
 
@@ -44,5 +45,5 @@ class CertificateForm(forms.Form):
         return data
 
     @staticmethod
-    def _read(upload: UploadedFile | None) -> bytes:
-        return upload.read(MAX_PEM + 1) if upload else b""
+    def _read(upload: Any) -> bytes:
+        return bytes(upload.read(MAX_PEM + 1)) if upload else b""

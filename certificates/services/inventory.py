@@ -6,6 +6,7 @@ import secrets
 from datetime import UTC, datetime
 
 from django.db import IntegrityError, transaction
+from django.http import HttpRequest
 
 from certificates.core.errors import MaterialError
 from certificates.core.x509 import read_pair
@@ -32,7 +33,7 @@ def add_certificate(
     chain_pem: bytes,
     key_pem: bytes,
     passphrase: bytes | None = None,
-    request: object = None,
+    request: HttpRequest | None = None,
 ) -> Certificate:
     """Check a pair and store it, the key sealed for the worker; raises MaterialError. One transaction.
 
@@ -71,7 +72,9 @@ def add_certificate(
     return certificate
 
 
-def remove_certificate(*, certificate: Certificate, actor: User, in_use: bool, request: object = None) -> None:
+def remove_certificate(
+    *, certificate: Certificate, actor: User, in_use: bool, request: HttpRequest | None = None
+) -> None:
     """Remove a certificate that no service uses (the caller knows: ``in_use``); raises StillUsed."""
     if in_use:
         raise StillUsed("A service uses this certificate. Give the service another one first.")

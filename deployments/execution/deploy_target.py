@@ -19,7 +19,7 @@ from deployments.execution.errors import NODE_ERRORS
 from deployments.execution.node_program import NodeProgram
 from deployments.execution.small import contact, program_for
 from deployments.models import Node
-from deployments.models.desired import desired
+from deployments.models.desired import desired, running_files
 from ffsweb.operations.errors import OperationError
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class DeployTarget:
         self.service, self.release, self.planned, self.credentials = service, release, planned, credentials
         # Unique among all installations that the node ever knew: the epoch is part of the name.
         self.op = f"{context.fence.epoch}-{context.operation.id}"
-        self.fence = tuple(context.fence)
+        self.fence = context.fence
         self.wanted = desired(service, release, now=timezone.now(), operation=self.op)
         self.unit = self.wanted.unit
         self.old_release = int(planned.release.old or 0)
@@ -178,7 +178,7 @@ class DeployTarget:
 
     def _plan_of(self, facts: NodeFacts) -> PlanValue:
         now = timezone.now().timestamp()
-        files = stage.running_files(self.service, facts)
+        files = running_files(self.service, facts)
         fresh = Held(facts=facts, read_at=now, now=now, unit=self.service.unit_text, files=files)
         return make_plan([(self.wanted, fresh)])
 

@@ -61,10 +61,10 @@ def contact(context: Context, target: Target, node: Node, login: NodeLogin, sess
     """Do what a node still needs before anything is staged on it; nothing, if it was done before."""
     program = program_for(context, target, session)
     with context.step("set up", target):
-        program.ask(node_commands.setup(tuple(context.fence)))
+        program.ask(node_commands.setup(context.fence))
     if first_contact.needed(node):
         with context.step("pin host key", target) as step:
-            key = first_contact.replace_host_key(program, login=login, fence=tuple(context.fence))
+            key = first_contact.replace_host_key(program, login=login, fence=context.fence)
             context.log(f"The host key of {node} is now {key.fingerprint}.", target=target)
             step.evidence({"host_key": key.fingerprint})
 
@@ -87,7 +87,7 @@ def control(context: Context) -> Outcome:
     try:
         with login.connect() as session, context.step(verb, target):
             program = program_for(context, target, session)
-            program.ask(node_commands.control(tuple(context.fence), service.name, verb), timeout=CONTROL_SECONDS)
+            program.ask(node_commands.control(context.fence, service.name, verb), timeout=CONTROL_SECONDS)
     except NODE_ERRORS as error:
         context.checkpoint()
         context.log(str(error), target=target, stream="error")

@@ -15,8 +15,7 @@ from deployments.core.node_events import Event, Progress
 from deployments.execution.imports import store
 from deployments.execution.node_program import LONG
 from deployments.execution.secrets import open_certificate
-from deployments.models import Release
-from deployments.models.desired import supervisor_file
+from deployments.models.desired import running_files, supervisor_file
 from deployments.oci.endpoint import offer
 from deployments.oci.filestore import files_directory, tar_of
 from deployments.oci.registry import serve
@@ -24,7 +23,6 @@ from deployments.oci.registry import serve
 if TYPE_CHECKING:
     from deployments.core.facts import NodeFacts
     from deployments.execution.deploy_target import DeployTarget
-    from deployments.models import Service
 
 
 def stage(run: DeployTarget) -> dict[str, Any]:
@@ -55,18 +53,6 @@ def stage(run: DeployTarget) -> dict[str, Any]:
         )
     program.ask(node_commands.check_unit(run.service.name), stdin=run.unit.encode())
     return sent
-
-
-def running_files(service: Service, facts: NodeFacts) -> FileTree | None:
-    """The files of the release that the node runs, or None if the dashboard does not know them. One query."""
-    found = facts.service(service.name)
-    if found is None or not found.release or found.project != service.project.name:
-        return None
-    rows = Release.objects.select_related("files").filter(project_id=service.project_id, number=found.release)
-    release = rows.first()
-    if release is None:
-        return None
-    return release.files.tree() if release.files else FileTree()
 
 
 def _image(run: DeployTarget) -> int:

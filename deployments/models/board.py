@@ -65,11 +65,13 @@ def fleet_board(user: User, *, project: str = "", state: str = "", search: str =
     last = Reading.objects.filter(node=OuterRef("node")).order_by("-taken_at").values("pk")[:1]
     services = services.annotate(reading_id=Subquery(last)).order_by("project__name", "node__name", "name")
     found = list(services)
-    readings = Reading.objects.in_bulk({row.reading_id for row in found if row.reading_id})
+    # Each row carries the key of its node's newest reading, by the annotation above.
+    keys: dict[int, int | None] = {row.pk: vars(row)["reading_id"] for row in found}
+    readings = Reading.objects.in_bulk({key for key in keys.values() if key})
     newest = newest_live({row.project_id for row in found})
     now = timezone.now()
     rows = [
-        service_state(row, readings.get(row.reading_id), newest=newest.get(row.project_id, 0), now=now)
+        service_state(row, readings.get(keys[row.pk] or 0), newest=newest.get(row.project_id, 0), now=now)
         for row in found
     ]
     return [row for row in rows if row.state == state] if state else rows

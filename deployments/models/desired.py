@@ -7,6 +7,7 @@ from base64 import b64decode
 from datetime import datetime
 from functools import cache
 
+from deployments.core.facts import NodeFacts
 from deployments.core.filetree import FileTree
 from deployments.core.plan import Desired, Held, Layer
 from deployments.core.quadlet import Mode, Port, UnitSpec, render
@@ -91,19 +92,25 @@ def desired(service: Service, release: Release, *, now: datetime, operation: str
 
 
 def held(service: Service, reading: Reading | None, *, now: datetime) -> Held:
-    """What is known of the node and of ``service`` on it. One query, for the files of the release that it runs."""
+    """What is known of the node and of ``service`` on it. At most one query."""
     facts = reading.parsed() if reading else None
-    found = facts.service(service.name) if facts else None
-    files: FileTree | None = None
-    if found is not None and found.release and found.project == service.project.name:
-        rows = Release.objects.select_related("files").filter(project=service.project, number=found.release)
-        release = rows.first()
-        files = release.files.tree() if release and release.files else (FileTree() if release else None)
     return Held(
         facts=facts,
         read_at=reading.taken_at.timestamp() if reading else 0.0,
         now=now.timestamp(),
         error=reading.error if reading else "",
         unit=service.unit_text,
-        files=files,
+        files=running_files(service, facts) if facts else None,
     )
+
+
+def running_files(service: Service, facts: NodeFacts) -> FileTree | None:
+    """The files of the release that the node runs, or None if the dashboard does not know them. One query."""
+    found = facts.service(service.name)
+    if found is None or not found.release or found.project != service.project.name:
+        return None
+    rows = Release.objects.select_related("files").filter(project_id=service.project_id, number=found.release)
+    release = rows.first()
+    if release is None:
+        return None
+    return release.files.tree() if release.files else FileTree()

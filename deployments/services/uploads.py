@@ -6,7 +6,7 @@ import re
 import secrets
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 
@@ -28,7 +28,7 @@ class UploadRefused(Exception):
 
 
 def take_upload(
-    *, project: Project, what: str, upload: UploadedFile, actor: User, request: HttpRequest | None = None
+    *, project: Project, what: str, upload: UploadedFile[Any], actor: User, request: HttpRequest | None = None
 ) -> Operation:
     """Keep an uploaded file and ask the worker to take it in; raises UploadRefused. ``what``: image or files."""
     size = upload.size or 0
@@ -55,7 +55,7 @@ def take_upload(
         raise
 
 
-def _keep(upload: UploadedFile, path: Path) -> None:
+def _keep(upload: UploadedFile[Any], path: Path) -> None:
     spooled = getattr(upload, "temporary_file_path", None)
     if spooled:
         # Django wrote it to the same directory already (FILE_UPLOAD_TEMP_DIR): a rename, not a copy. Django's own
