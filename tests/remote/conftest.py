@@ -105,15 +105,20 @@ def answers(port: int, process: subprocess.Popen) -> bool:
     return False
 
 
-def stop_sshd(sshd: Sshd) -> None:
-    below = sshd.children()
-    sshd.process.terminate()
-    sshd.process.wait(10)
-    for pid in below:  # sessions outlive the listener
+def kill(pids) -> None:
+    """SIGKILL to all; some end by themselves when others do."""
+    for pid in pids:
         try:
             os.kill(pid, 9)
         except ProcessLookupError:
             pass
+
+
+def stop_sshd(sshd: Sshd) -> None:
+    below = sshd.children()  # sessions outlive the listener
+    sshd.process.terminate()
+    sshd.process.wait(10)
+    kill(below)
 
 
 @pytest.fixture(scope="session")

@@ -287,10 +287,11 @@ def test_a_failed_attempt_leaves_no_thread(sshd, identity):
             with pytest.raises((HostKeyUnknown, AuthRefused)):
                 connect(sshd.endpoint(**changes), identity)
 
+    before = set(threading.enumerate())
     attempt()
     until = time.monotonic() + 5
-    while any(thread.name.startswith(("ssh-", "Thread-")) for thread in threading.enumerate()):
-        assert time.monotonic() < until, threading.enumerate()
+    while left := set(threading.enumerate()) - before:
+        assert time.monotonic() < until, left
         time.sleep(0.02)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import threading
 import time
@@ -11,6 +10,7 @@ import pytest
 
 from ffsweb.remote import Command, ConnectionLost, Deadline, Interrupted, RemoteError, Unreachable, connect
 from tests.remote.commands import sh, timed
+from tests.remote.conftest import kill
 
 pytestmark = pytest.mark.sshd
 
@@ -190,8 +190,7 @@ def test_a_server_that_dies_is_told_and_a_new_connection_works_after_its_return(
     thread = threading.Thread(target=run)
     thread.start()
     time.sleep(0.3)
-    for pid in server.children():
-        os.kill(pid, 9)
+    kill(server.children())
     thread.join(5)
     assert isinstance(errors[0], ConnectionLost)
     with connect(server.endpoint(), identity) as again:
