@@ -8,14 +8,14 @@ import itertools
 import subprocess
 import tarfile
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from deployments.core import node_commands, node_input
 from deployments.core.butane import translate
 from deployments.core.facts import NodeFacts, facts_of
 from deployments.core.machine import MachineService, MachineSpec, butane
-from deployments.core.node_events import Answer, Event, last_answer, parse_event
+from deployments.core.node_events import Answer, Event, parse_event
 from deployments.core.quadlet import Mode, Port, UnitSpec, render
 from deployments.nodekit import ffs_node_script, restore_unit
 from deployments.nodekit.supervisor import onefile
@@ -225,10 +225,40 @@ def boot(lab: Lab, name: str, *, disks: Mapping[str, int] | None = None) -> Mach
     return Machine(node, private_key, " ".join(host_public.split()[:2]), signer)
 
 
-def stored(store: Store, archive: Path) -> ImportedImage:
-    """An image of the dashboard's store."""
-    return import_archive(archive, store)
+@dataclass
+class Deployable:
+    """A machine with everything of two releases staged: image, files 1 and 2, supervisor, credentials, certificate."""
+
+    machine: Machine
+    image: ImportedImage
+    supervisor: str
+    pair: Pair
+
+    def spec(self, release: int, **more: object) -> UnitSpec:
+        """A unit of a release, with its secrets, under a new operation."""
+        secrets = {"credentials_version": "v1", "credentials": ("cert_pass", "env.SECRET")}
+        own = {"certificate": self.pair.fingerprint, **secrets, **more}
+        return replace(self.machine.spec(release, self.image, self.supervisor), **own)  # type: ignore[arg-type]
+
+    def deploy(self, release: int, **more: object) -> UnitSpec:
+        """Switch and confirm."""
+        spec = self.spec(release, **more)
+        self.machine.switch(spec).check()
+        self.machine.confirm(spec.operation).check()
+        return spec
 
 
-load = partial(stored)
-last = last_answer
+def deployable(lab: Lab, name: str, tmp_path: Path, archive: Path) -> Deployable:
+    """Boot a node and stage two releases on it. About five seconds."""
+    machine = boot(lab, name)
+    machine.do(node_commands.setup(machine.fence))
+    store = Store(tmp_path / "store")
+    image = import_archive(archive, store)
+    machine.stage_image(store, image).check()
+    machine.stage_files(1, {"version": b"1", "same/file": b"same"}).check()
+    machine.stage_files(2, {"version": b"2", "same/file": b"same"}, sent=["version"], base=1).check()
+    machine.seal("v1", env__SECRET=SENTINEL, cert_pass=PASSPHRASE).check()
+    pair = Pair(tmp_path)
+    argv = node_commands.stage_certificate(machine.fence, "www", pair.fingerprint)
+    machine.do(argv, node_input.stage_certificate_input(pair.chain, pair.key_enc()))
+    return Deployable(machine, image, machine.stage_supervisor(), pair)

@@ -123,7 +123,20 @@ def test_missing_repeated_and_unknown_options_are_refused(program: Program, verb
 
 
 def test_there_are_no_other_verbs(program: Program) -> None:
-    for verb in ("", "sh", "main", "begin", "fail", "store", "verb_facts", "--help", "-c", "facts;id", "facts\nid", "facts "):
+    for verb in (
+        "",
+        "sh",
+        "main",
+        "begin",
+        "fail",
+        "store",
+        "verb_facts",
+        "--help",
+        "-c",
+        "facts;id",
+        "facts\nid",
+        "facts ",
+    ):
         assert program(verb).code == "bad-argument", verb
     assert program().code == "bad-argument"
 

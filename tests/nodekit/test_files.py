@@ -48,7 +48,13 @@ def plain(files: dict[str, bytes]) -> bytes:
 
 
 def stage(
-    program: Program, files: dict[str, bytes], archive: bytes, *, sent: list[str] | None = None, release: int = 1, base: int | None = None
+    program: Program,
+    files: dict[str, bytes],
+    archive: bytes,
+    *,
+    sent: list[str] | None = None,
+    release: int = 1,
+    base: int | None = None,
 ) -> Said:
     rows = [row(name, data, 0o755 if name.startswith("bin/") else 0o600) for name, data in files.items()]
     head = stage_files_head(rows, list(files) if sent is None else sent)
@@ -132,7 +138,9 @@ HOSTILE: dict[str, Callable[[str], bytes]] = {
     "symbolic link": lambda out: tar(_link("a.txt", "/etc/passwd", tarfile.SYMTYPE)),
     "dangling link": lambda out: tar(_link("a.txt", out, tarfile.SYMTYPE)),
     "write through a link": lambda out: tar(_link("a.txt", out, tarfile.SYMTYPE), member("a.txt", b"hello")),
-    "write below a link": lambda out: tar(_link("a.txt", out.rpartition("/")[0], tarfile.SYMTYPE), member("a.txt/outside", b"x")),
+    "write below a link": lambda out: tar(
+        _link("a.txt", out.rpartition("/")[0], tarfile.SYMTYPE), member("a.txt/outside", b"x")
+    ),
     "hard link": lambda out: tar(_link("a.txt", "/etc/passwd", tarfile.LNKTYPE)),
     "hard link inside": lambda out: tar(member("b.txt", b"hello"), _link("a.txt", "b.txt", tarfile.LNKTYPE)),
     "pipe": lambda out: tar(member("a.txt", type=tarfile.FIFOTYPE)),
@@ -196,7 +204,24 @@ MANIFESTS: dict[str, object] = {
     "sent but not listed": {"files": [GOOD], "sent": ["b.txt"]},
     **{
         f"path {path!r}": {"files": [GOOD | {"path": path}], "sent": [path]}
-        for path in ("", "/a", "..", "../a", "a/../b", "a//b", "a/", "./a", ".", "a\nb", "a\tb", "a\x00b", "a\\b", "a\x1bb", "x" * 256, "x/" * 600 + "x")
+        for path in (
+            "",
+            "/a",
+            "..",
+            "../a",
+            "a/../b",
+            "a//b",
+            "a/",
+            "./a",
+            ".",
+            "a\nb",
+            "a\tb",
+            "a\x00b",
+            "a\\b",
+            "a\x1bb",
+            "x" * 256,
+            "x/" * 600 + "x",
+        )
     },
 }
 

@@ -33,7 +33,7 @@ def test_it_carries_the_unit_that_it_enables() -> None:
 
 
 def test_each_part_is_short_enough_to_read() -> None:
-    parts = [part for part in (resources.files("deployments.nodekit") / "parts").iterdir()]
+    parts = list((resources.files("deployments.nodekit") / "parts").iterdir())
     assert len(parts) > 10
     assert all(len(part.read_text().splitlines()) <= 200 for part in parts)
 
@@ -47,7 +47,9 @@ def test_another_root_is_a_plain_path() -> None:
 
 @pytest.mark.skipif(not shutil.which("shellcheck"), reason="there is no shellcheck here")
 def test_shellcheck_finds_nothing() -> None:
-    done = subprocess.run(("shellcheck", "--shell=bash", "-"), input=ffs_node_script().encode(), capture_output=True, check=False)
+    done = subprocess.run(
+        ("shellcheck", "--shell=bash", "-"), input=ffs_node_script().encode(), capture_output=True, check=False
+    )
     assert done.stdout.decode() == ""
 
 
@@ -56,7 +58,9 @@ def test_bash_takes_it() -> None:
 
 
 def test_it_never_evaluates_text() -> None:
-    code = "\n".join(line.split(" #")[0] for line in ffs_node_script().splitlines() if not line.lstrip().startswith("#"))
+    code = "\n".join(
+        line.split(" #")[0] for line in ffs_node_script().splitlines() if not line.lstrip().startswith("#")
+    )
     assert not re.search(r"\beval\b|^\s*source |^\s*\. |bash -c|sh -c|xargs [^|]*sh\b", code, re.MULTILINE)
 
 

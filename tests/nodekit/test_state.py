@@ -32,7 +32,9 @@ def test_a_lower_fence_is_stale_and_an_equal_one_is_fine(as_root: Program) -> No
     assert stage(as_root, (2, 5)).code == "ok"
     for fence in ((2, 4), (1, 99), (0, 0)):
         assert stage(as_root, fence, b"stale").code == "stale", fence
-    assert [path.name for path in (as_root.service / "supervisor").iterdir()] == [f"{hashlib.sha256(CODE).hexdigest()}.py"]
+    assert [path.name for path in (as_root.service / "supervisor").iterdir()] == [
+        f"{hashlib.sha256(CODE).hexdigest()}.py"
+    ]
     assert stage(as_root, (3, 0)).code == "ok"
     assert stage(as_root, (2, 99)).code == "stale"
 
@@ -108,8 +110,8 @@ def test_what_is_no_certificate_or_no_encrypted_key_is_refused(as_root: Program,
     chain, key = (pair / "crt").read_text(), (pair / "enc").read_bytes()
     for bad in ("", "x", chain + (pair / "key").read_text(), chain * 11, "# comment\n" + chain):
         assert certificate(as_root, fingerprint, bad, key).code == "bad-input", bad
-    for bad in (b"", (pair / "key").read_bytes(), b"x" * 400_000):
-        assert certificate(as_root, fingerprint, chain, bad).code == "bad-input"
+    for other in (b"", (pair / "key").read_bytes(), b"x" * 400_000):
+        assert certificate(as_root, fingerprint, chain, other).code == "bad-input"
     assert not as_root.service.exists()
 
 
@@ -122,7 +124,9 @@ def signer(as_root: Program, tmp_path: Path) -> Path:
     return tmp_path / "signer"
 
 
-def upgrade(program: Program, key: Path, script: bytes, *, namespace: str = "ffs-node-upgrade", signed: bytes | None = None) -> Said:
+def upgrade(
+    program: Program, key: Path, script: bytes, *, namespace: str = "ffs-node-upgrade", signed: bytes | None = None
+) -> Said:
     done = subprocess.run(
         ("ssh-keygen", "-Y", "sign", "-n", namespace, "-f", key, "-"),
         input=script if signed is None else signed,
@@ -133,7 +137,11 @@ def upgrade(program: Program, key: Path, script: bytes, *, namespace: str = "ffs
 
 
 def newer(program: Program, version: str) -> bytes:
-    return assemble(root=str(program.root)).replace(f"readonly version={VERSION}\n", f"readonly version={version}\n").encode()
+    return (
+        assemble(root=str(program.root))
+        .replace(f"readonly version={VERSION}\n", f"readonly version={version}\n")
+        .encode()
+    )
 
 
 def test_a_signed_newer_program_replaces_this_one(as_root: Program, signer: Path) -> None:

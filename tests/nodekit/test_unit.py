@@ -25,7 +25,7 @@ SPEC = UnitSpec(
     ports=(Port(443, 8443), Port(53, 53, "udp")),
     environment=(
         ("PLAIN", "value"),
-        ("HARD", 'a "quoted" \\ back\\\\slash $HOME ${X} %h %% `id` $(id) ; | & \n line\ttab ü 漢字 \'single\''),
+        ("HARD", "a \"quoted\" \\ back\\\\slash $HOME ${X} %h %% `id` $(id) ; | & \n line\ttab ü 漢字 'single'"),
         ("SEMICOLON", ";"),
         ("EMPTY", ""),
     ),
@@ -63,7 +63,9 @@ def line_after(section: str, line: str) -> str:
     "spec",
     [
         SPEC,
-        replace(SPEC, environment=(), ports=(), certificate="", credentials=(), credentials_version="", documentation=""),
+        replace(
+            SPEC, environment=(), ports=(), certificate="", credentials=(), credentials_version="", documentation=""
+        ),
         replace(SPEC, mode=Mode.OWN),
         replace(SPEC, mode=Mode.HEALTH),
         replace(SPEC, mode=Mode.NONE, watchdog=0),
@@ -245,7 +247,17 @@ def test_no_other_value_is_taken(program: Program, old: str, new: str) -> None:
 
 
 NEEDED = (
-    *("ConditionPathExists", "After", "ContainerName", "Image", "Pull", "User", "Group", "ReadOnly", "DropCapability"),
+    *(
+        "ConditionPathExists",
+        "After",
+        "ContainerName",
+        "Image",
+        "Pull",
+        "User",
+        "Group",
+        "ReadOnly",
+        "DropCapability",
+    ),
     *("NoNewPrivileges", "Project", "Service", "Release", "ImageId", "Certificate", "Credentials", "Operation"),
     *("RuntimeDirectory", "RuntimeDirectoryMode", "ExecStartPre", "Entrypoint", "Exec"),
 )

@@ -5,6 +5,7 @@ result_file='' # where a detached operation leaves its result for whoever asks l
 journal_fd=''  # a detached operation's own standard output, the journal
 work=''        # a private directory on a tmpfs, gone at the end
 made=()        # unfinished files and directories to remove at the end
+helpers=()     # processes to stop at the end
 
 say() {
   printf '%s\n' "$1"
@@ -56,9 +57,12 @@ at_exit() {
   local status=$?
   trap - EXIT
   set +e
+  IFS=$' \t\n' # a signal may have come in the middle of `IFS= read`
+  (( ${#helpers[@]} == 0 )) || kill -- "${helpers[@]}"
   if [[ -z $answered ]]; then
     answered=yes
-    (fail_because internal "ffs-node stopped with status $status near line ${failed_line:-?}.")
+    (( status != 130 )) || (fail interrupted "ffs-node was asked to stop before it had finished. The facts tell what was done; asking again is safe.")
+    (( status == 130 )) || (fail_because internal "ffs-node stopped with status $status near line ${failed_line:-?}.")
     status=1
   fi
   (( ${#made[@]} == 0 )) || rm -rf --one-file-system -- "${made[@]}"
@@ -69,6 +73,8 @@ at_exit() {
 begin() {
   trap 'failed_line=$LINENO' ERR
   trap at_exit EXIT
+  # Somebody hung up or gave up: clean up on the way out. What runs detached is another process.
+  trap 'exit 130' HUP INT PIPE TERM
   [[ -n $root || $EUID == 0 ]] || fail not-root "ffs-node has to be run by root: sudo -n $program."
   mkdir -p -m 0700 -- "$own_runtime" "$own_runtime/locks"
   work=$(mktemp -d "$own_runtime/work.XXXXXXXX")

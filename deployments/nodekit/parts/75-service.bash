@@ -71,10 +71,9 @@ follow_journal() {
     set -- "$@" --since="@$now" --lines=all
   fi
   exec {raw}< <(exec journalctl "$@" --follow </dev/null)
-  readers=$!
+  helpers+=("$!")
   exec {fd}< <(journal_lines <&"$raw")
-  readers+=" $!"
-  trap 'kill $readers 2>/dev/null; at_exit' EXIT
+  helpers+=("$!")
   while :; do
     status=0
     IFS= read -r -t 10 -u "$fd" line || status=$?
