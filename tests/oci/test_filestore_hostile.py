@@ -241,7 +241,7 @@ def mutations(draw: st.DrawFn) -> bytes:
     return bytes(data)
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=mutations())
 def test_a_mutated_upload_is_a_tree_or_a_files_error(data: bytes) -> None:
     with tempfile.TemporaryDirectory() as directory:

@@ -58,7 +58,7 @@ def mutations(draw: st.DrawFn) -> bytes:
     return bytes(data)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=mutations())
 def test_a_mutated_archive_is_an_image_or_an_image_error(data: bytes) -> None:
     with tempfile.TemporaryDirectory() as directory:

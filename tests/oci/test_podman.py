@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import secrets
 import shutil
 import subprocess
 import tempfile
@@ -15,63 +13,15 @@ from pathlib import Path
 import pytest
 
 from deployments.oci.archive import import_archive
-from deployments.oci.endpoint import offer
 from deployments.oci.store import ImportedImage, Store
 
 from .images import Picture, archive, layer, podman_members
-from .serving import Counted, listening
+from .podman import Podman, needs_podman
 
-pytestmark = [
-    pytest.mark.skipif(shutil.which("podman") is None, reason="podman is not installed"),
-    pytest.mark.skipif(os.geteuid() != 0, reason="podman's store needs root here"),
-]
+pytestmark = needs_podman
 
 BASE = layer(base="base " * 50_000)
 HEALTH = {"Test": ["CMD", "/bin/true"], "Interval": 30_000_000_000}
-
-
-class Podman:
-    """podman with a store, a configuration and temporary files of its own; it mounts nothing (vfs)."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.policy = directory / "policy.json"
-        self.policy.write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
-        self.registries = directory / "registries.conf"
-        self.registries.write_text("")
-        (directory / "tmp").mkdir()
-
-    def run(self, *arguments: str) -> str:
-        command = ["podman", "--root", str(self.directory / "root"), "--runroot", str(self.directory / "run")]
-        command += ["--storage-driver", "vfs", *arguments]
-        environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(self.directory),
-            "TMPDIR": str(self.directory / "tmp"),
-            "CONTAINERS_REGISTRIES_CONF": str(self.registries),
-        }
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100, check=False)
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
-
-    def pull(self, store: Store, image: ImportedImage, *, gzip_level: int = 1) -> tuple[str, Counted]:
-        """Pull as a node does: through a port of 127.0.0.1 and a random path, under a stable name."""
-        counted, token = Counted(), secrets.token_hex(16)
-        endpoint = offer(
-            store,
-            image.manifest_digest,
-            token=token,
-            repository="app",
-            gzip_level=gzip_level,
-            on_bytes=counted,
-        )
-        with listening(endpoint) as port:
-            self.registries.write_text(
-                f'[[registry]]\nprefix = "ffs.internal"\nlocation = "127.0.0.1:{port}/{token}"\ninsecure = true\n'
-            )
-            name = f"ffs.internal/app@{image.manifest_digest}"
-            pulled = self.run("pull", "--quiet", "--signature-policy", str(self.policy), name)
-        return f"sha256:{pulled}", counted
 
 
 @pytest.fixture
