@@ -1,5 +1,6 @@
 # make up     start the dashboard (the first time: sets everything up and prints a link for the first administrator)
 # make test   everything that must hold: lint, types, contracts, migrations, all tests on SQLite and PostgreSQL
+# make demo   as root: the dashboard with a sample project, live on a node that it boots for it
 # make fix    let the formatters do their work
 
 SHELL := /bin/bash
@@ -8,7 +9,7 @@ PYTHON ?= python3
 TEMPLATES = $(shell find templates ffsweb certificates deployments -name '*.html')
 export PYTHON
 
-.PHONY: setup up test fix lint types contracts migrations test-quick test-machines test-postgres clean
+.PHONY: setup up test fix lint types contracts migrations test-quick test-machines test-postgres demo clean
 .DEFAULT_GOAL := up
 
 setup: .venv/.synced
@@ -53,6 +54,10 @@ test-machines: setup
 # Again, whatever asks for the database.
 test-postgres: setup
 	$(BIN)/python -m tests.support.postgres $(BIN)/pytest -q -n 2 -m "not lab and not browser" --database-only
+
+# A node, a dashboard and a deploy, until Ctrl-C.
+demo: setup
+	@exec $(BIN)/python -m tests.demo
 
 clean:
 	rm -rf .venv var/tools static .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
