@@ -15,7 +15,9 @@ from deployments.core.filetree_errors import FilesError
 from deployments.models import FilesVersion, Image
 from deployments.oci.archive import import_archive
 from deployments.oci.errors import ImageError
+from deployments.oci.fileintake import FilesLimits
 from deployments.oci.filestore import files_directory, import_files
+from deployments.oci.limits import ImageLimits
 from deployments.oci.store import Store
 from ffsweb.accounts.models import Project
 from ffsweb.operations.contract import Outcome
@@ -40,7 +42,7 @@ def import_image(context: Context) -> Outcome:
     if earlier:
         return earlier
     try:
-        found = import_archive(upload, store(), on_progress=_reporter(context))
+        found = import_archive(upload, store(), _image_limits(), on_progress=_reporter(context))
     except ImageError as error:
         return _refused(context, upload, str(error))
     with context.step("record") as step:
@@ -73,7 +75,8 @@ def import_project_files(context: Context) -> Outcome:
     if earlier:
         return earlier
     try:
-        tree = import_files(upload, files_directory(settings.DATA / "files"), on_progress=_reporter(context))
+        blobs = files_directory(settings.DATA / "files")
+        tree = import_files(upload, blobs, _files_limits(), on_progress=_reporter(context))
     except FilesError as error:
         return _refused(context, upload, str(error))
     project_id = context.operation.project_id
@@ -94,6 +97,16 @@ def import_project_files(context: Context) -> Outcome:
         step.evidence({"version": version.number, "bytes": tree.size, "said": said})
     upload.unlink(missing_ok=True)
     return Outcome(State.SUCCEEDED, said)
+
+
+def _image_limits() -> ImageLimits:
+    """What this installation takes: an archive that may be uploaded may unpack to twice as much."""
+    limit: int = settings.UPLOAD_LIMIT
+    return ImageLimits(archive_bytes=limit, expanded_bytes=max(ImageLimits().expanded_bytes, 2 * limit))
+
+
+def _files_limits() -> FilesLimits:
+    return FilesLimits(archive_bytes=min(FilesLimits().archive_bytes, settings.UPLOAD_LIMIT))
 
 
 def _upload(context: Context) -> Path:

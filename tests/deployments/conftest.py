@@ -1,0 +1,26 @@
+"""The fleet's tests: each with a data directory of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.conf import settings as django_settings
+
+from tests.deployments.fleet import Fleet
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The data directory, empty: stores and uploads of other tests are not seen."""
+    directory = tmp_path / "data"
+    directory.mkdir(mode=0o700)
+    monkeypatch.setattr(django_settings, "DATA", directory)
+    return directory
+
+
+@pytest.fixture
+def fleet(transactional_db: None, data: Path) -> Iterator[Fleet]:
+    """One project of alice's, and a data directory of its own."""
+    yield Fleet()
