@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import structlog
+import structlog.tracebacks
 
 
 def configure(*, process: str, form: str, level: str) -> dict[str, Any]:
@@ -54,7 +55,9 @@ def configure(*, process: str, form: str, level: str) -> dict[str, Any]:
 
 def _renderers(form: str) -> list[structlog.typing.Processor]:
     if form == "json":
-        return [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(default=str)]
+        # Without the values of local variables: a secret that was just opened is one of them.
+        frames = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+        return [structlog.processors.ExceptionRenderer(frames), structlog.processors.JSONRenderer(default=str)]
     return [structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)]
 
 

@@ -9,4 +9,5 @@ INSTALLED_APPS = [
     *(app for app in INSTALLED_APPS if app not in {"deployments", "certificates"}),
     "tests.operations.sample",
 ]
+ROOT_URLCONF = "ffsweb.operations.urls"
 OPERATIONS_LEASE = 3.0
