@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from .quadlet import Mode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from .facts_values import ServiceFacts
 
@@ -52,6 +52,16 @@ class GateSpec:
     def ends(self) -> float:
         """The moment after which nothing is waited for any more."""
         return self.ready_by + self.settle + GRACE
+
+    @property
+    def too_late(self) -> str:
+        """The sentence for a service that was not ready in time."""
+        return f"Not ready within {self.start_timeout:.0f} s."
+
+    @property
+    def unwatched(self) -> str:
+        """The sentence for a settle window that nobody saw the end of."""
+        return "It was not seen to stay well to the end of the settle window."
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,37 +122,47 @@ class Verdict:
 def judge(spec: GateSpec, samples: Iterable[Sample], now: float | None = None) -> Verdict:
     """The verdict on the samples so far, in any order; those from before the switch do not count.
 
-    ``now`` (the samples' clock; the last sample's time if not given) matters when the node cannot be read: without
-    new samples the deadlines still pass. Later samples never turn a verdict into another one.
+    ``now`` (by the samples' clock) matters when the node cannot be read: without new samples the deadlines still
+    pass. Later samples never turn a verdict into another one.
     """
     ordered = sorted((sample for sample in samples if sample.at >= spec.began), key=lambda sample: sample.at)
-    latest = max([spec.began, *(sample.at for sample in ordered), *([now] if now is not None else [])])
     ready: Sample | None = None
     for sample in ordered:
-        failure = _broken(spec, sample) or (_unsteady(spec, ready, sample) if ready else _hopeless(spec, sample))
-        if failure:
-            return Verdict(FAILED, (failure,), ready.at if ready else None)
-        if ready is None:
-            if sample.at > spec.ready_by:
-                break
-            ready = sample if not _missing(spec, sample) else None
-        if ready and sample.at - ready.at >= spec.settle and not _missing(spec, sample):
-            return Verdict(PASSED, (f"Ready, and the same for {spec.settle:.0f} s.",), ready.at)
-    return _undecided(spec, ordered, ready, latest)
+        verdict = _decided(spec, ready, sample)
+        if verdict:
+            return verdict
+        if ready is None and not _missing(spec, sample):
+            ready = sample
+    return _undecided(spec, ready, ordered[-1] if ordered else None, now)
 
 
-def _undecided(spec: GateSpec, samples: Sequence[Sample], ready: Sample | None, latest: float) -> Verdict:
-    last = samples[-1] if samples else None
+def _decided(spec: GateSpec, ready: Sample | None, sample: Sample) -> Verdict | None:
+    """What ``sample`` settles for good, given the first ready one before it."""
+    failure = _broken(spec, sample) or (_unsteady(spec, ready, sample) if ready else _hopeless(spec, sample))
+    if failure:
+        return Verdict(FAILED, (failure,), ready.at if ready else None)
+    missing = _missing(spec, sample)
     if ready is None:
-        missing = "The node was not read since the switch."
-        if last:
-            missing = _missing(spec, last) or "It became ready too late."
-        if latest > spec.ready_by:
-            return Verdict(FAILED, (f"Not ready within {spec.start_timeout:.0f} s.", missing))
+        if sample.at > spec.ready_by:
+            return Verdict(FAILED, (spec.too_late, missing or "It became ready after that."))
+        ready = sample
+    if missing:
+        return Verdict(FAILED, (spec.unwatched, missing), ready.at) if sample.at > spec.ends else None
+    if sample.at - ready.at >= spec.settle:
+        return Verdict(PASSED, (f"Ready, and the same for {spec.settle:.0f} s.",), ready.at)
+    return None
+
+
+def _undecided(spec: GateSpec, ready: Sample | None, last: Sample | None, now: float | None) -> Verdict:
+    """The deadlines, where no sample has decided."""
+    if ready is None or last is None:
+        missing = _missing(spec, last) if last else "The node was not read since the switch."
+        if now is not None and now > spec.ready_by:
+            return Verdict(FAILED, (spec.too_late, missing))
         return Verdict(WAITING, (f"Waiting until it is ready. {missing}",))
-    if latest > spec.ends:
-        return Verdict(FAILED, ("It could not be watched to the end of the settle window.",), ready.at)
-    left = max(0.0, spec.settle - ((last.at if last else ready.at) - ready.at))
+    if now is not None and now > spec.ends:
+        return Verdict(FAILED, (spec.unwatched,), ready.at)
+    left = max(0.0, spec.settle - (last.at - ready.at))
     return Verdict(WAITING, (f"Ready; it has to stay well for {left:.0f} s more.",), ready.at)
 
 
