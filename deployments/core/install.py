@@ -140,7 +140,7 @@ def _libvirt(values: _Values) -> InstallCommand:
         "As root on the host, with the QEMU image of Fedora CoreOS (unpacked) beside its other images.",
         "\n".join(
             (
-                f"install -m 0600 {FILE} {target}",
+                f"install -m 0640 -g qemu {FILE} {target} # on Debian the group is libvirt-qemu",
                 f"chcon --type svirt_home_t {target} # where SELinux is on",
                 _lines(
                     "virt-install --connect qemu:///system",
