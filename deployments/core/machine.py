@@ -62,7 +62,6 @@ class MachineSpec:
     ffs_node: str = field(repr=False)
     restore_unit: str = field(repr=False)
     dashboard_addresses: tuple[str, ...] = ()
-    ssh_port: int = 22
     upgrade_signers: str = ""
     update_slot: int = 0
     update_slots: int = 1

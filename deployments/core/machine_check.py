@@ -39,8 +39,6 @@ def check_machine(spec: MachineSpec) -> None:
         raise MachineError("timezone", f"{spec.timezone!r} is no time zone")
     if not 0 <= spec.update_slot < spec.update_slots:
         raise MachineError("update_slot", f"there is no slot {spec.update_slot} of {spec.update_slots}")
-    if not 1 <= spec.ssh_port <= 65535:
-        raise MachineError("ssh_port", f"{spec.ssh_port} is no port number (1 to 65535)")
     _check_services(spec)
     _check_keys(spec)
     _check_texts(spec)

@@ -65,7 +65,6 @@ def machine_spec(node: Node, host_key: Secret, host_key_line: str) -> MachineSpe
     return MachineSpec(
         project=node.project.name,
         node=node.name,
-        ssh_port=node.ssh_port,
         services=tuple(
             MachineService.of(service.name, service.ports, service.supervision)
             for service in node.services.order_by("name")

@@ -141,7 +141,6 @@ def test_the_host_name_replaces_the_one_that_is_there() -> None:
         ("timezone", "../../etc/shadow"),
         ("update_slot", 3),
         ("update_slot", -1),
-        ("ssh_port", 0),
         ("services", (MachineService("a b"),)),
         ("services", (MachineService("a"), MachineService("a"))),
         ("services", (MachineService("a", (Port(80, 80),)), MachineService("b", (Port(80, 81),)))),
