@@ -8,7 +8,7 @@ import types
 from dataclasses import asdict, fields, is_dataclass, replace
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from .plan_values import Plan
+from .plan_values import LayersPlan, Plan, TargetPlan
 
 _T = TypeVar("_T")
 
@@ -28,9 +28,21 @@ def plan_hash(plan: Plan) -> str:
 
 
 def effect_hash(plan: Plan) -> str:
-    """The same for what the plan does alone, without its checks: equal as long as another reading changes nothing."""
-    bare = replace(plan, targets=tuple(replace(target, checks=()) for target in plan.targets))
-    return plan_hash(bare)
+    """The same for what will differ on the nodes alone, without the checks and without what has to travel.
+
+    It stays the same as long as another reading changes nothing, and while an interrupted run has staged a part.
+    """
+    return plan_hash(replace(plan, targets=tuple(_effect(target) for target in plan.targets)))
+
+
+def _effect(target: TargetPlan) -> TargetPlan:
+    return replace(
+        target,
+        checks=(),
+        layers=LayersPlan((), 0, 0),
+        files=replace(target.files, staged=False, bytes_to_send=0),
+        credentials=replace(target.credentials, names=()),
+    )
 
 
 def from_json(text: str) -> Plan:
