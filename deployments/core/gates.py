@@ -7,116 +7,25 @@ first thing that cannot be taken back fails it; what a deadline still allows is 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .quadlet import Mode
+from .gate_values import GateSpec, Sample, Verdict
+from .quadlet_values import Mode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .facts_values import ServiceFacts
+__all__ = ["FAILED", "PASSED", "WAITING", "GateSpec", "Sample", "Verdict", "judge"]
 
 WAITING, PASSED, FAILED = "waiting", "passed", "failed"
 
 MAX_START_RESTARTS = 3
 HEARTBEAT_LIMIT = 40.0
-GRACE = 30.0
-"""Crashes before READY that fail the gate; seconds of a silent supervisor; seconds left over for reading the node."""
+"""Crashes before READY that fail the gate; seconds of a silent supervisor that fail it."""
 
 _RUNNING = {"active", "reloading", "refreshing"}
 _BETWEEN = "before-auto-restart"
 """systemd passes through ``failed-before-auto-restart`` on its way to the next start (src/core/service.c)."""
-
-
-@dataclass(frozen=True, slots=True)
-class GateSpec:
-    """What is waited for. Times are seconds; ``began`` is when the switch had restarted the unit, by the samples'
-    clock (a sample from while it was being stopped would tell of the old one).
-
-    ``start_timeout`` is what the service has until READY, ``settle`` how long it then has to stay well.
-    """
-
-    mode: Mode
-    image_id: str
-    began: float
-    start_timeout: float = 120.0
-    settle: float = 20.0
-
-    @property
-    def ready_by(self) -> float:
-        """The moment after which a service that is not ready has failed."""
-        return self.began + self.start_timeout
-
-    @property
-    def ends(self) -> float:
-        """The moment after which nothing is waited for any more."""
-        return self.ready_by + self.settle + GRACE
-
-    @property
-    def too_late(self) -> str:
-        """The sentence for a service that was not ready in time."""
-        return f"Not ready within {self.start_timeout:.0f} s."
-
-    @property
-    def unwatched(self) -> str:
-        """The sentence for a settle window that nobody saw the end of."""
-        return "It was not seen to stay well to the end of the settle window."
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """What one reading said of the service at ``at`` (seconds, the dashboard's clock).
-
-    ``active``, ``sub`` and ``result`` are systemd's, ``restarts`` its own (NRestarts) and the supervisor's together;
-    ``container`` (its id), ``image_id``, ``started`` and ``health`` podman's, "" where there is no container or no
-    word. ``heartbeat_age`` is seconds, None if unknown.
-    """
-
-    at: float
-    active: str
-    sub: str = ""
-    result: str = ""
-    restarts: int = 0
-    container: str = ""
-    image_id: str = ""
-    started: str = ""
-    health: str = ""
-    heartbeat_age: float | None = None
-
-    @classmethod
-    def of(cls, facts: ServiceFacts, at: float) -> Sample:
-        """From the facts of a service, read at ``at``. A container that does not run counts as none."""
-        container = facts.container if facts.container and facts.container.running else None
-        return cls(
-            at=at,
-            active=facts.active,
-            sub=facts.sub,
-            result=facts.result,
-            restarts=facts.restarts + _restarts_inside(facts),
-            container=container.id if container else "",
-            image_id=container.image_id if container else "",
-            started=(container.started or "") if container else "",
-            health=(container.health or "") if container else "",
-            heartbeat_age=facts.heartbeat_age,
-        )
-
-
-def _restarts_inside(facts: ServiceFacts) -> int:
-    """Restarts by the supervisor, which systemd does not see; the status file of an earlier run tells of none."""
-    beats = facts.heartbeats
-    if beats is None or facts.since is None or beats.at < facts.since:
-        return 0
-    return sum(child.restarts for child in beats.children)
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """``waiting``, ``passed`` or ``failed``, the reasons as sentences, and when it became ready (or None)."""
-
-    state: str
-    reasons: tuple[str, ...]
-    ready_at: float | None = None
 
 
 def judge(spec: GateSpec, samples: Iterable[Sample], now: float | None = None) -> Verdict:

@@ -6,94 +6,18 @@ podman-systemd.unit(5) and systemd.service(5).
 
 from __future__ import annotations
 
-import difflib
-from dataclasses import dataclass
-from enum import Enum
 from typing import TYPE_CHECKING
 
 from . import layout
+from .quadlet_header import Header, parse_header, unit_diff
+from .quadlet_values import Mode, Port, UnitSpec
 from .unit_fields import NO_IMAGE, NONE, UnitError, check_spec
 from .unit_quote import plain_text, quote_word
-from .unit_text import UnitTextError, assignments
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 __all__ = ["Header", "Mode", "Port", "UnitError", "UnitSpec", "parse_header", "placeholder", "render", "unit_diff"]
-
-WATCHDOG_SECONDS = 180
-START_TIMEOUT = 120
-
-
-class Mode(Enum):
-    """Who says that the service is healthy (design: supervision modes). The values are those of the Service model."""
-
-    SUPERVISOR = "supervisor"
-    OWN = "own"
-    HEALTH = "health"
-    NONE = "none"
-
-
-@dataclass(frozen=True, slots=True)
-class Port:
-    """A published port: on the host, in the container, ``tcp`` or ``udp``."""
-
-    host: int
-    container: int
-    protocol: str = "tcp"
-
-    def __str__(self) -> str:
-        return f"{self.host}:{self.container}/{self.protocol}"
-
-
-@dataclass(frozen=True, slots=True)
-class UnitSpec:
-    """All that a unit says. ``render`` refuses values that could say more than that.
-
-    ``release`` is 0 and ``image_id`` empty before the first deploy. ``entrypoint`` and ``command`` are those of the
-    image; they, ``interpreter`` and ``supervisor`` (the SHA-256 of its file) count in supervisor mode only.
-    ``environment`` holds plain settings, never sealed ones. ``credentials`` names what systemd hands to the service
-    (``env.NAME``, ``cert_pass``), all of one ``credentials_version``. Times are in seconds; a ``watchdog`` of 0 means
-    none (it counts only where the container notifies by itself).
-    """
-
-    project: str
-    service: str
-    node: str
-    mode: Mode = Mode.SUPERVISOR
-    release: int = 0
-    image_id: str = ""
-    ports: tuple[Port, ...] = ()
-    environment: tuple[tuple[str, str], ...] = ()
-    certificate: str = ""
-    credentials_version: str = ""
-    credentials: tuple[str, ...] = ()
-    supervisor: str = ""
-    interpreter: str = ""
-    entrypoint: tuple[str, ...] = ()
-    command: tuple[str, ...] = ()
-    operation: str = ""
-    documentation: str = ""
-    watchdog: int = WATCHDOG_SECONDS
-    start_timeout: int = START_TIMEOUT
-
-    @property
-    def notifies(self) -> bool:
-        """Whether READY (and the watchdog's pings) come from inside the container."""
-        return self.mode in {Mode.SUPERVISOR, Mode.OWN}
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """What a unit file says of itself in ``[X-FFS]``; "none" stands for an absent value, release 0 for no release."""
-
-    project: str
-    service: str
-    release: int
-    image_id: str
-    certificate: str
-    credentials: str
-    operation: str
 
 
 def placeholder(*, project: str, service: str, node: str, ports: Iterable[Port], mode: Mode = Mode.SUPERVISOR) -> str:
@@ -224,32 +148,3 @@ def _ffs(spec: UnitSpec) -> list[str]:
         f"Credentials={spec.credentials_version or NONE}",
         f"Operation={spec.operation or NONE}",
     ]
-
-
-def parse_header(text: str) -> Header:
-    """What a unit file says of itself; raises UnitError if ``[X-FFS]`` is missing, short or says a thing twice."""
-    try:
-        lines = [line for line in assignments(text) if line.section == "X-FFS"]
-    except UnitTextError as error:
-        raise UnitError("text", str(error)) from None
-    names = ("Project", "Service", "Release", "ImageId", "Certificate", "Credentials", "Operation")
-    values: dict[str, str] = {}
-    for line in lines:
-        if line.name not in names:
-            raise UnitError(line.name, "[X-FFS] has no such key")
-        if line.name in values:
-            raise UnitError(line.name, "[X-FFS] says it twice")
-        values[line.name] = line.value
-    missing = next((name for name in names if name not in values), None)
-    if missing:
-        raise UnitError(missing, "[X-FFS] does not say it")
-    if not values["Release"].isascii() or not values["Release"].isdigit() or len(values["Release"]) > 9:
-        raise UnitError("Release", "it is not a number")
-    project, service, release, *rest = (values[name] for name in names)
-    return Header(project, service, int(release), *rest)
-
-
-def unit_diff(old: str, new: str) -> tuple[str, ...]:
-    """The lines by which two unit files differ, each after ``-`` or ``+``, or a space for the lines around them."""
-    lines = difflib.unified_diff(old.splitlines(), new.splitlines(), lineterm="", n=2)
-    return tuple(line for line in lines if not line.startswith(("---", "+++")))

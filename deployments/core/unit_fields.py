@@ -10,7 +10,7 @@ from .unit_quote import quote_word, word_problem
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .quadlet import Port, UnitSpec
+    from .quadlet_values import Port, UnitSpec
 
 NONE = "none"
 NO_IMAGE = "none"
