@@ -15,7 +15,8 @@ from deployments.core.facts import FactsError, NodeFacts
 from deployments.core.node_events import AnswerError
 from deployments.execution.connection import NodeLogin
 from deployments.execution.node_program import NodeProgram
-from deployments.models import Node, Reading, Service
+from deployments.models import Node, Reading, Release, Service
+from ffsweb.operations.models import Hold
 from ffsweb.operations.stopping import process
 from ffsweb.remote import RemoteError
 from ffsweb.sealed import CannotOpen
@@ -51,7 +52,10 @@ def take(login: NodeLogin, *, stop: threading.Event) -> Taken:
 
 
 def store(taken: Taken) -> Reading | None:
-    """Keep a reading, and the newest ones beside it. None if the node was removed meanwhile. Four queries."""
+    """Keep a reading, and the newest ones beside it; let the rows of its services agree with it.
+
+    None if the node was removed meanwhile. Six queries, and more only where a row has to change.
+    """
     if not Node.objects.filter(pk=taken.node_id).exists():
         return None
     reading = Reading.objects.create(
@@ -59,7 +63,31 @@ def store(taken: Taken) -> Reading | None:
     )
     old = Reading.objects.filter(node_id=taken.node_id).values_list("pk", flat=True)[KEEP : KEEP + 200]
     Reading.objects.filter(pk__in=list(old)).delete()
+    if taken.facts is not None:
+        _agree(taken.node_id, taken.at, taken.facts)
     return reading
+
+
+def _agree(node_id: int, at: datetime, facts: NodeFacts) -> None:
+    """Let the rows say what the node has settled on, where that is another release than they say.
+
+    So it is after a cut in the middle of a confirmation, or after somebody brought a release back by hand. While an
+    operation holds a service, its own last reading alone counts; a reading that a newer one has overtaken never does.
+    """
+    if Reading.objects.filter(node_id=node_id, taken_at__gt=at).exists():
+        return
+    for service in Service.objects.select_related("project", "live_release").filter(node_id=node_id):
+        found = facts.service(service.name)
+        known = service.live_release.number if service.live_release else None
+        if found is None or found.release in {None, known} or found.pending or found.project != service.project.name:
+            continue
+        if Hold.objects.filter(resource__in=[service.resource, f"node:{node_id}"]).exists():
+            continue
+        release = (
+            Release.objects.select_related("image").filter(project=service.project, number=found.release).first()
+        )
+        if release is not None:
+            prove_live(service, facts, release_id=release.pk, image_id=release.image.image_id, number=release.number)
 
 
 def due(now: datetime) -> list[Node]:

@@ -13,6 +13,7 @@ from deployments.core.plan import effect_hash, make_plan, plan_hash, to_json
 from deployments.core.quadlet import UnitError
 from deployments.models import HostKey, Plan, Reading, Release, Service
 from deployments.models.desired import desired, held
+from deployments.services.holding import busy_by_name
 from ffsweb.audit.services import record
 from ffsweb.operations.services import Target, enqueue
 
@@ -65,7 +66,7 @@ def request_deploy(*, plan: Plan, actor: User, request: HttpRequest | None = Non
         raise Refused("The nodes changed since this plan was made. Nothing was started: make a fresh plan.")
     release = Release.objects.get(project=plan.project, number=value.release)
     services = list(Service.objects.select_related("node", "project").filter(pk__in=_keys(value)))
-    with transaction.atomic():
+    with busy_by_name(), transaction.atomic():
         operation = enqueue(
             kind="deploy",
             project=plan.project,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from django.db import transaction
 
+from deployments.services.holding import busy_by_name
 from ffsweb.audit.services import record
 from ffsweb.operations.services import Target, enqueue
 
@@ -109,7 +110,7 @@ def _request(
     params: dict[str, object] | None = None,
     holds: list[str] | None = None,
 ) -> Operation:
-    with transaction.atomic():
+    with busy_by_name(), transaction.atomic():
         operation = enqueue(
             kind=kind,
             project=project,

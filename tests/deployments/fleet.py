@@ -12,6 +12,7 @@ from django.conf import settings
 
 from certificates.services.inventory import add_certificate
 from deployments.models import FilesVersion, Image, Node, Release, Service
+from deployments.oci.imageconfig import ImageConfig
 from deployments.services import deploys, machine_files, nodes, requests
 from deployments.services.instances import create_service
 from deployments.services.releases import make_release
@@ -20,6 +21,7 @@ from ffsweb.accounts.models import Membership, Project, Role, User
 from ffsweb.operations import runner
 from ffsweb.operations.models import Operation
 from tests.certificates.material import Issued
+from tests.oci.images import sha
 
 
 class Fleet:
@@ -66,6 +68,18 @@ class Fleet:
         ended = self.take_in("image", archive)
         assert ended.state == "succeeded", ended.message
         return Image.objects.filter(project=self.project).latest("created_at")
+
+    def described_image(self, text: str = "one") -> Image:
+        """An image's row, without the image: enough for plans."""
+        return Image.objects.create(
+            project=self.project,
+            image_id=f"sha256:{sha(text.encode())}",
+            manifest_digest=f"sha256:{sha(b'manifest of ' + text.encode())}",
+            architecture="amd64",
+            layers=[{"diff_id": f"sha256:{sha(b'layer of ' + text.encode())}", "size": 1_000_000}],
+            size=1_000_000,
+            config=ImageConfig(entrypoint=("/app/main",)).as_json(),
+        )
 
     def files(self, archive: Path) -> FilesVersion:
         ended = self.take_in("files", archive)
