@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from dataclasses import replace
@@ -119,6 +120,15 @@ def test_secrets_reach_the_container_and_nothing_else(live: Deployable) -> None:
             if file.is_file() and not file.is_symlink() and file.stat().st_size < 50_000_000:
                 data = file.read_bytes()
                 assert SENTINEL.encode() not in data, file
+
+
+def test_plain_settings_arrive_unchanged_through_quadlet_and_systemd(live: Deployable) -> None:
+    machine = live.machine
+    hard = "a \"quoted\" \\\\ back\\slash $HOME ${X} %h %% `id` $(id) ; | & \n line\ttab ü 漢字 'single'"
+    live.deploy(1, environment=(("EMPTY", ""), ("HARD", hard), ("SEMICOLON", ";")))
+    ask = "import json, os; print(json.dumps([os.environ[name] for name in ('EMPTY', 'HARD', 'SEMICOLON')]))"
+    inside = machine.root("podman", "exec", "ffs-www", "/usr/bin/python3", "-c", ask)
+    assert json.loads(inside) == ["", hard, ";"]
 
 
 def test_a_rollback_brings_the_old_release_back_at_once(live: Deployable) -> None:
