@@ -59,7 +59,7 @@ def _span(text: str, style: Style) -> str:
 
 
 def _after(style: Style, parameters: str) -> Style:
-    codes = [int(code[:6]) if (code := part.split(":")[0]) else 0 for part in parameters.split(";")]
+    codes = [_number(part) for part in parameters.split(";")]
     while codes:
         code = codes.pop(0)
         if code in {38, 48}:
@@ -67,6 +67,11 @@ def _after(style: Style, parameters: str) -> Style:
         else:
             style = _simple(style, code)
     return style
+
+
+def _number(parameter: str) -> int:
+    """An omitted parameter is 0; sub-parameters (after a colon) refine what is shown plainly here."""
+    return int(parameter.split(":", maxsplit=1)[0][:6] or 0)
 
 
 def _simple(style: Style, code: int) -> Style:

@@ -87,7 +87,7 @@ class Journal:
         )
 
     def _write_step(self, operation: Operation, step: StepWrite) -> None:
-        key = {
+        key: dict[str, Any] = {
             "operation": operation,
             "target_id": step.target_id,
             "name": step.name,

@@ -14,9 +14,8 @@ from .limits import LINE_CHARACTERS
 SGR = re.compile(r"\x1b\[[0-9;:]{0,64}m")
 """Select Graphic Rendition (ECMA-48 §8.3.117): colours and weight, the only control sequence that is kept."""
 
-_OTHER_SEQUENCES = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-ln-~]"  # control sequences but SGR: cursor movement, erasing …
-    r"|\x1b\[[0-?]*[ -/]+m|\x1b\[[0-9;:]*[<-?][0-?]*m"  # look like SGR, are not
+_SEQUENCES = re.compile(
+    r"\x1b\[[0-?]*[ -/]*(?:[@-~]|(?![ -~]))"  # control sequences (ECMA-48 §5.4), also cut ones
     r"|\x1b[\]PX^_].*?(?:\x1b\\|\x07|$)"  # strings to the terminal: titles, links, device control
     r"|\x1b[ -/]*[0-Z\\`-~]"  # two-character escapes
 )
@@ -33,7 +32,7 @@ def clean(text: str) -> str:
         text = next((part for part in reversed(text.split("\r")) if part.strip()), "")
     if text.isprintable():
         return text
-    text = _OTHER_SEQUENCES.sub("", text)
+    text = _SEQUENCES.sub(lambda found: found.group() if SGR.fullmatch(found.group()) else "", text)
     return _LONE_ESCAPE.sub("", _CONTROLS.sub("", text))
 
 
@@ -44,7 +43,7 @@ def plain(text: str) -> str:
 
 def lines(text: str) -> Iterator[str]:
     """``text`` line by line, each cleaned; at least one."""
-    for line in text.split("\n") if "\n" in text.rstrip("\n") else (text,):
+    for line in text.removesuffix("\n").split("\n"):
         yield clean(line)
 
 

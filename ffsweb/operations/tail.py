@@ -175,7 +175,7 @@ class _Bell:
 
     def _connect(self) -> None:
         self._client = wakeup.client()
-        self._subscription = self._client.pubsub(ignore_subscribe_messages=True)
+        self._subscription = self._client.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
         self._subscription.subscribe(self._channel)
 
     def close(self) -> None:

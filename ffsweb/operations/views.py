@@ -185,5 +185,5 @@ def _text_pieces(operation_id: int, labels: dict[int, str], last: int) -> Iterat
 
 async def _text_pieces_async(operation_id: int, labels: dict[int, str], last: int) -> AsyncIterator[str]:
     pieces = _text_pieces(operation_id, labels, last)
-    while (piece := await sync_to_async(next)(pieces, None)) is not None:
+    while piece := await sync_to_async(lambda: next(pieces, ""))():
         yield piece

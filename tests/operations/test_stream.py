@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -16,6 +17,7 @@ from django.utils import timezone
 
 from ffsweb.accounts.models import Membership
 from ffsweb.operations import ending, runner, slots, tail, wakeup
+from ffsweb.operations.context import Context
 from ffsweb.operations.contract import Outcome
 from ffsweb.operations.models import LogLine, Operation
 
@@ -134,17 +136,28 @@ def test_after_in_the_address_counts_more_than_the_browsers_last_event_id(enqueu
     in_loop(main)
 
 
-def test_viewers_that_come_go_and_come_back_all_get_the_same_lines(enqueue, kind, carol, redis_server):
-    """20,000 lines as fast as they come, with a faithful viewer, one that reloads, and one that comes late."""
-    ready = threading.Event()
+async def faithful(operation: Operation, cookie: str, *, wait: float) -> list[int]:
+    """The numbers that somebody gets who comes after ``wait`` seconds and stays to the end."""
+    await asyncio.sleep(wait)
+    async with Exchange(events_of(operation), cookie) as viewer:
+        await viewer.until(ended, seconds=60)
+    return viewer.numbers()
 
-    def flood(context):
-        ready.wait(20)
-        for number in range(20_000):
-            context.log(f"\x1b[32mline\x1b[0m {number}", stream="out")
-        return Outcome("succeeded", "Flooded.")
 
-    operation, cookie = enqueue(kind(flood)), cookie_of(carol)
+async def reloading(operation: Operation, cookie: str) -> list[int]:
+    """The numbers that somebody gets who leaves and comes back again and again, until there is nothing more."""
+    seen: list[int] = []
+    while True:
+        async with Exchange(events_of(operation, seen[-1] if seen else 0), cookie) as viewer:
+            await viewer.until(lambda it: it.over or len(it.events()) > 12, seconds=60)
+            seen += viewer.numbers()
+            if viewer.status == 204 or ended(viewer):
+                return seen
+
+
+@contextlib.contextmanager
+def running(operation: Operation) -> Iterator[None]:
+    """The operation runs in a thread of its own, as in a worker."""
 
     def work() -> None:
         try:
@@ -152,38 +165,33 @@ def test_viewers_that_come_go_and_come_back_all_get_the_same_lines(enqueue, kind
         finally:
             connections.close_all()
 
-    async def reloading() -> list[int]:
-        seen: list[int] = []
-        while True:
-            async with Exchange(events_of(operation, seen[-1] if seen else 0), cookie) as viewer:
-                before = len(seen)
-                await viewer.until(lambda it: it.over or len(it.events()) > 12, seconds=60)
-                seen += viewer.numbers()
-                if viewer.status == 204 or ended(viewer):
-                    return seen
-            assert len(seen) >= before
-
-    async def faithful(wait: float) -> list[int]:
-        await asyncio.sleep(wait)
-        async with Exchange(events_of(operation), cookie) as viewer:
-            await viewer.until(ended, seconds=60)
-        return viewer.numbers()
-
-    async def main() -> None:
-        watching = [asyncio.create_task(it) for it in (faithful(0), faithful(1.0), reloading())]
-        await asyncio.sleep(0.3)
-        ready.set()
-        expected = list(range(1, 20_002))
-        for numbers in await asyncio.gather(*watching):
-            assert numbers == expected
-
     worker = threading.Thread(target=work)
     worker.start()
-    try:
+    yield
+    worker.join(60)
+
+
+def test_viewers_that_come_go_and_come_back_all_get_the_same_lines(enqueue, kind, carol, redis_server):
+    """20,000 lines as fast as they come, with a faithful viewer, one that reloads, and one that comes late."""
+
+    def flood(context: Context) -> Outcome:
+        for number in range(20_000):
+            context.log(f"\x1b[32mline\x1b[0m {number}", stream="out")
+        return Outcome("succeeded", "Flooded.")
+
+    operation, cookie = enqueue(kind(flood)), cookie_of(carol)
+
+    async def main() -> None:
+        async with asyncio.TaskGroup() as watching:
+            viewers = [
+                watching.create_task(faithful(operation, cookie, wait=0.0)),
+                watching.create_task(faithful(operation, cookie, wait=1.0)),
+                watching.create_task(reloading(operation, cookie)),
+            ]
+        assert [viewer.result() == list(range(1, 20_002)) for viewer in viewers] == [True] * 3
+
+    with running(operation):
         in_loop(main)
-    finally:
-        ready.set()
-        worker.join(60)
     assert LogLine.objects.filter(operation=operation).count() == 20_001
 
 
