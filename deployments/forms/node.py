@@ -34,8 +34,8 @@ class NodeForm(forms.ModelForm):
         help_texts = {
             "name": "Its host name: lower-case letters, digits and hyphens.",
             "address": "The IP address or DNS name at which the dashboard reaches it.",
-            "ssh_port": "Where that address answers SSH. The machine itself listens on 22; another port is for a forward "
-            "in front of it.",
+            "ssh_port": "Where that address answers SSH. The machine itself listens on 22; another port is for a "
+            "forward in front of it.",
             "operator_keys": "SSH public keys for the user core, one a line. They are your way in if the dashboard "
             "is gone; without one nobody but the dashboard can log in.",
         }

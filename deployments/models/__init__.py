@@ -6,6 +6,7 @@ from deployments.models.plan import Plan
 from deployments.models.reading import Reading
 from deployments.models.service import Service
 from deployments.models.setting import Setting
+from deployments.models.signing import SigningKey
 
 __all__ = [
     "FilesVersion",
@@ -17,4 +18,5 @@ __all__ = [
     "Release",
     "Service",
     "Setting",
+    "SigningKey",
 ]

@@ -13,6 +13,7 @@ from deployments.core.install import InstallCommand, commands_for
 from deployments.core.machine import MachineService, MachineSpec, butane
 from deployments.models import HostKey
 from deployments.nodekit import ffs_node_script, restore_unit
+from deployments.services.signing import upgrade_signers
 from ffsweb.audit.services import record
 from ffsweb.remote import keys
 from ffsweb.sealed import Secret
@@ -76,6 +77,7 @@ def machine_spec(node: Node, host_key: Secret, host_key_line: str) -> MachineSpe
         host_key_public=host_key_line,
         ffs_node=ffs_node_script(),
         restore_unit=restore_unit(),
+        upgrade_signers=upgrade_signers(),
         update_slot=siblings.index(node.pk),
         update_slots=len(siblings),
     )

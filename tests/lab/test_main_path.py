@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import ssl
+import subprocess
+import threading
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +13,16 @@ from typing import Any
 
 import pytest
 
-from deployments.models import HostKey, Service
+from deployments.core import node_commands, node_input
+from deployments.core.node_events import Refused
+from deployments.execution.connection import NodeLogin
+from deployments.execution.node_program import NodeProgram
+from deployments.models import HostKey, Service, SigningKey
+from deployments.models.signing import signing_key_context
+from deployments.nodekit import ffs_node_script
+from deployments.services.signing import NAMESPACE
 from ffsweb.operations.models import LogLine, Operation
+from ffsweb.web.keys import worker_opener
 from tests.certificates.material import intermediate, server
 from tests.deployments.fleet import Fleet, log_of
 from tests.lab.lab import Lab
@@ -109,3 +119,23 @@ def test_a_release_that_dies_in_the_settle_window_goes_back(
     assert get(node)["version"] == "1.0"
     service.refresh_from_db()
     assert service.live_release == good
+
+
+def test_a_node_takes_an_upgrade_that_the_installation_signed(machine: Machine, tmp_path: Path) -> None:
+    key = SigningKey.objects.get()
+    private = worker_opener().open(bytes(key.sealed_private_key), signing_key_context(key.public_key))
+    (tmp_path / "key").write_bytes(private.reveal())
+    (tmp_path / "key").chmod(0o600)
+    script = ffs_node_script().encode()
+    signature = subprocess.run(
+        ("ssh-keygen", "-Y", "sign", "-q", "-n", NAMESPACE, "-f", str(tmp_path / "key")),
+        input=script,
+        capture_output=True,
+        check=True,
+    ).stdout.decode()
+    with NodeLogin(machine.service.node).connect() as session:
+        program = NodeProgram(session, log=lambda _text, _stream: None, stop=threading.Event())
+        answer = program.ask(node_commands.upgrade((1, 1)), stdin=node_input.upgrade_input(script, signature))
+        assert answer.string("version")
+        with pytest.raises(Refused, match="signature"):
+            program.ask(node_commands.upgrade((1, 2)), stdin=node_input.upgrade_input(script + b"#", signature))

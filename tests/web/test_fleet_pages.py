@@ -88,6 +88,8 @@ def test_the_machine_file_holds_a_fresh_host_key_each_time(visit: Visit, alice: 
     assert HostKey.objects.filter(node=node, kind=HostKey.Kind.BOOTSTRAP).count() == 2
     butane = visit(alice).post("/projects/serbest/nodes/node-a/machine/ffs.bu").content
     assert butane.startswith(b"#") or b"variant:" in butane
+    # A node that knows no signer could never be upgraded.
+    assert b'ffs-node namespaces=' in butane
 
 
 def test_no_page_shows_the_private_half_of_any_key(visit: Visit, alice: User, project: Project) -> None:

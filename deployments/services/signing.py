@@ -1,0 +1,28 @@
+"""Who may sign upgrades of ``ffs-node``."""
+
+from __future__ import annotations
+
+from django.db import transaction
+
+from deployments.models import SigningKey
+from deployments.models.signing import signing_key_context
+from ffsweb.remote import keys
+from ffsweb.web.keys import worker_sealer
+
+PRINCIPAL = "ffs-node"
+NAMESPACE = "ffs-node-upgrade"
+
+
+def upgrade_signers() -> str:
+    """The nodes' list of allowed signers (ssh-keygen(1), ALLOWED SIGNERS); makes the key on first use. One query."""
+    rows = list(SigningKey.objects.all()) or [_make()]
+    return "".join(f'{PRINCIPAL} namespaces="{NAMESPACE}" {row.public_key}\n' for row in rows)
+
+
+@transaction.atomic
+def _make() -> SigningKey:
+    # Two requests at once may make two keys: nodes then know both, and either may sign.
+    private_key, line = keys.generate()
+    public_key = keys.parse_public_key(line).line
+    sealed = worker_sealer().seal(private_key, signing_key_context(public_key))
+    return SigningKey.objects.create(public_key=public_key, sealed_private_key=sealed)
