@@ -59,7 +59,7 @@ EXAMPLE = MachineSpec(
     host_key_public=public_key(4),
     ffs_node=NODE_PROGRAM,
     restore_unit=RESTORE_UNIT,
-    upgrade_signers=f"ffsweb {public_key(5)}\n",
+    upgrade_signers=f'ffs-node namespaces="ffs-node-upgrade" {public_key(5)}\n',
     update_slot=1,
     update_slots=3,
 )
