@@ -26,7 +26,9 @@ def refusals(*, platform: str, uid: int, packages: Collection[str], system: str)
     if packages:
         lines += ["Some packages are missing. Install them, then run this again:", *_commands(packages, system)]
     if uid != 0:
-        lines.append("The demo needs root: it makes a container, mounts and a network link. Run: sudo make demo")
+        lines.append(
+            "The demo needs root: it makes a container, mounts and a network link. Run: make setup && sudo make demo"
+        )
     return tuple(lines)
 
 
