@@ -55,7 +55,8 @@ def rules(ports: Iterable[Port], dashboard: Iterable[str] = ()) -> str:
     body = [
         "\t\tct state vmap { established : accept, related : accept, invalid : drop }",
         '\t\tiifname "lo" accept',
-        "\t\tmeta l4proto { icmp, ipv6-icmp } accept",
+        # ICMP and ICMPv6 by number: by name nft needs /etc/protocols, and without it refuses the whole file.
+        "\t\tmeta l4proto { 1, 58 } accept",
         '\t\tip6 saddr fe80::/10 udp sport 547 udp dport 546 accept comment "DHCPv6"',
         '\t\tiifname "podman*" meta l4proto { tcp, udp } th dport 53 accept comment "names between containers"',
         *(f"\t\t{rule}" for rule in _ssh(allowed)),

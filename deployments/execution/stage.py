@@ -65,7 +65,7 @@ def _image(run: DeployTarget) -> int:
         count[0] += more
         context.progress(target, min(count[0], total), total)
 
-    context.log(f"Pushing the image {image}: {len(run.planned.layers.missing)} layers are missing.", target=target)
+    context.log(f"Pushing the image {image}: layers to send: {len(run.planned.layers.missing)}.", target=target)
     token = secrets.token_hex(16)
     endpoint = offer(store(), image.manifest_digest, token=token, repository=run.wanted.project, on_bytes=on_bytes)
     program = run.program()

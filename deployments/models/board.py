@@ -102,9 +102,16 @@ def service_state(service: Service, reading: Reading | None, *, newest: int, now
         old=reading is None or now - reading.taken_at > FRESH,
         facts=facts,
         skew=skew,
-        heartbeat_age=facts.heartbeat_age if facts else None,
+        heartbeat_age=_age_now(facts, reading, now),
         certificate_days=service.certificate.days_left(now) if service.certificate else None,
     )
+
+
+def _age_now(facts: ServiceFacts | None, reading: Reading | None, now: datetime) -> float | None:
+    """Seconds since the last heartbeat that is known of: its age when it was read, and the reading's own age."""
+    if facts is None or facts.heartbeat_age is None or reading is None:
+        return None
+    return facts.heartbeat_age + max(0.0, (now - reading.taken_at).total_seconds())
 
 
 def _judge(service: Service, reading: Reading | None, facts: ServiceFacts | None, skew: int) -> tuple[str, str]:

@@ -10,8 +10,8 @@ from .htmx import is_partial
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """400"""
-    return _page(request, 400, "")
+    """400, without what the middleware adds: a wrong host is noticed before any of it ran."""
+    return HttpResponse(render_to_string("errors/400.html"), status=400)
 
 
 def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:

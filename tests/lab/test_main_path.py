@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import ssl
 import subprocess
 import threading
@@ -82,7 +83,7 @@ def test_the_whole_path_from_the_generated_file_to_a_live_release(
     ended = fleet.deploy(second, service)
     assert ended.state == "succeeded", f"{ended.message}\n{log_of(ended)}"
     assert get(node)["version"] == "2.0"
-    assert "1 layers are missing" in log_of(ended)
+    assert "layers to send: 1." in log_of(ended)
 
 
 def test_nothing_of_the_sentinel_is_on_the_node_or_in_any_log(
@@ -139,3 +140,14 @@ def test_a_node_takes_an_upgrade_that_the_installation_signed(machine: Machine, 
         assert answer.string("version")
         with pytest.raises(Refused, match="signature"):
             program.ask(node_commands.upgrade((1, 2)), stdin=node_input.upgrade_input(script + b"#", signature))
+
+
+def test_the_firewall_of_the_machine_file_is_up_and_drops_what_is_not_named(machine: Machine) -> None:
+    node = machine.node
+    assert node.exec(("systemctl", "is-active", "ffs-firewall.service")).out.strip() == "active"
+    assert "policy drop" in node.exec(("nft", "list", "table", "inet", "ffs")).check().out
+    with socket.create_connection((node.address, 22), timeout=5):
+        pass
+    # A port where nobody listens: without the rules the kernel would refuse at once.
+    with pytest.raises(TimeoutError):
+        socket.create_connection((node.address, 9999), timeout=1)
