@@ -20,6 +20,7 @@ def read_nodes() -> None:
 @app.task(name="deployments.sweep")
 def sweep_store() -> None:
     """Remove what no row names any more."""
-    sweep.uploads(settings.DATA / "uploads")
+    for directory in ("uploads", "incoming"):  # what a killed web process left in the second belongs to nobody
+        sweep.uploads(settings.DATA / directory)
     sweep.images()
     sweep.files()

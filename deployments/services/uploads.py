@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 import shutil
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 
 from deployments.services.requests import request_import
+from ffsweb.web.measures import size_in_words
 
 if TYPE_CHECKING:
     from django.core.files.uploadedfile import UploadedFile
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from ffsweb.accounts.models import Project, User
     from ffsweb.operations.models import Operation
 
-_KEEP_FREE = 512 * 1024 * 1024
+KEEP_FREE = 512 * 1024 * 1024
 """Bytes that stay free for the database, whatever is uploaded."""
 
 
@@ -30,39 +32,45 @@ class UploadRefused(Exception):
 def take_upload(
     *, project: Project, what: str, upload: UploadedFile[Any], actor: User, request: HttpRequest | None = None
 ) -> Operation:
-    """Keep an uploaded file and ask the worker to take it in; raises UploadRefused. ``what``: image or files."""
+    """Keep an uploaded file and ask the worker to take it in; raises UploadRefused, and then nothing is kept.
+
+    ``what``: image or files. Nothing is copied if Django wrote the file into the data directory (see settings).
+    """
     size = upload.size or 0
     if not size:
         raise UploadRefused("The file is empty. Nothing was kept.")
     if size > settings.UPLOAD_LIMIT:
         raise UploadRefused(
-            f"The file has {size / 1e9:.1f} GB; at most {settings.UPLOAD_LIMIT / 1e9:.0f} GB are taken. "
+            f"The file has {size_in_words(size)}; at most {size_in_words(settings.UPLOAD_LIMIT)} are taken. "
             "Nothing was kept."
         )
-    directory = settings.DATA / "uploads"
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # The worker makes a second copy, in the store.
-    if shutil.disk_usage(directory).free < 2 * size + _KEEP_FREE:
-        raise UploadRefused("The dashboard's disk has not enough room for this file. Nothing was kept.")
-    path = directory / secrets.token_hex(16)
+    path = settings.DATA / "uploads" / secrets.token_hex(16)
     try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _keep(upload, path)
-        return request_import(
+        # The worker's copy in the store is still to come.
+        if shutil.disk_usage(path.parent).free < size + KEEP_FREE:
+            raise UploadRefused("The dashboard's disk has not enough room for this file. Nothing was kept.")
+        operation = request_import(
             project=project, what=what, upload=path, name=_shown(upload.name), actor=actor, request=request
         )
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise UploadRefused(f"The file could not be kept: {error.strerror}. Nothing was kept.") from error
     except BaseException:
         path.unlink(missing_ok=True)
         raise
+    return operation
 
 
 def _keep(upload: UploadedFile[Any], path: Path) -> None:
     spooled = getattr(upload, "temporary_file_path", None)
     if spooled:
-        # Django wrote it to the same directory already (FILE_UPLOAD_TEMP_DIR): a rename, not a copy. Django's own
-        # clean-up of the temporary name finds nothing, which it allows.
-        Path(spooled()).rename(path)
+        # From FILE_UPLOAD_TEMP_DIR, which is on the same disk: a rename. Django's own clean-up of the temporary name
+        # finds nothing then, which it allows; its mode is 0600 (tempfile).
+        shutil.move(spooled(), path)
         return
-    with path.open("xb") as target:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as target:
         for chunk in upload.chunks():
             target.write(chunk)
 

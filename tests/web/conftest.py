@@ -7,13 +7,17 @@ the installation. ``visit(alice)`` is a browser in which she is logged in, ``vis
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from django.conf import settings as django_settings
 from django.core.cache import cache
 from django.test import Client
 from pytest_django import Settings
 
 from ffsweb.accounts.models import Membership, Project, Role, User
+
+from .described import Described
 
 PASSWORD = "correct horse battery staple"
 
@@ -76,3 +80,19 @@ def visit() -> Visit:
         return client
 
     return opened
+
+
+@pytest.fixture
+def described(project: Project, alice: User) -> Described:
+    """``serbest``'s fleet, still empty: its methods describe nodes, services, images and releases."""
+    return Described(project, alice)
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data directory of this test's own, with the place where uploads come in."""
+    directory = tmp_path / "data"
+    (directory / "incoming").mkdir(mode=0o700, parents=True)
+    monkeypatch.setattr(django_settings, "DATA", directory)
+    monkeypatch.setattr(django_settings, "FILE_UPLOAD_TEMP_DIR", str(directory / "incoming"))
+    return directory
