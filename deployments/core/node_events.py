@@ -23,6 +23,9 @@ LINE_LIMIT = 4 * 1024 * 1024
 TEXT_LIMIT = 16_384
 """Characters kept of a text."""
 
+NOT_CONFIRMED = "it was not confirmed in time"
+"""Why a node brought an old release back by itself (``restore`` in ffs-node), in the text of ``rolled-back``."""
+
 _CODE = re.compile(r"[a-z][a-z-]{0,31}")
 
 

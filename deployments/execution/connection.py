@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime
 
 from deployments.core.layout import DASHBOARD_USER
@@ -28,10 +29,13 @@ class NodeLogin:
         self._sealed = bytes(node.sealed_private_key)
         self._context = node_key_context(node.public_key)
 
-    def connect(self, *, host_keys: tuple[str, ...] | None = None) -> Session:
-        """Log in; ``host_keys`` replaces the pins (after the first contact). Raises RemoteError, CannotOpen."""
+    def connect(self, *, host_keys: tuple[str, ...] | None = None, stop: threading.Event | None = None) -> Session:
+        """Log in; ``host_keys`` replaces the pins (after the first contact), ``stop`` ends the attempt.
+
+        Raises RemoteError, CannotOpen.
+        """
         key: Secret = worker_opener().open(self._sealed, self._context)
         endpoint = self.endpoint
         if host_keys is not None:
             endpoint = Endpoint(host=endpoint.host, port=endpoint.port, user=endpoint.user, host_keys=host_keys)
-        return connect(endpoint, Identity(private_key=key), timeout=CONNECT_SECONDS)
+        return connect(endpoint, Identity(private_key=key), timeout=CONNECT_SECONDS, stop=stop)

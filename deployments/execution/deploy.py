@@ -7,20 +7,24 @@ before all passed the gate. So a deploy that fails leaves every node on the rele
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 import structlog
 from django.utils import timezone
 
 from deployments.core.plan import from_value
+from deployments.core.quadlet import UnitError
 from deployments.execution import readings
-from deployments.execution.deploy_target import DeployTarget, TargetFailed
+from deployments.execution.deploy_target import DeployTarget
+from deployments.execution.errors import Gone, TargetFailed, told
 from deployments.execution.secrets import open_credentials
 from deployments.execution.targets import service_of
 from deployments.models import Release, Service
 from ffsweb.operations.contract import Outcome, Target
 from ffsweb.operations.errors import Cancelled, Stopped
 from ffsweb.operations.states import State
+from ffsweb.sealed import CannotOpen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,15 +34,33 @@ if TYPE_CHECKING:
 logger = structlog.get_logger(__name__)
 
 Results = dict[Target, Exception]
+UNTOUCHED = "Nothing that runs was touched."
+DECISION = "decide to go back"
+"""A step of the deploy as a whole: once it is in the journal, no later attempt goes forward again."""
 
 
+@told
 def deploy(context: Context) -> Outcome:
     """Run one deploy; the kind ``deploy``."""
-    run = Deploy(context)
+    try:
+        run = Deploy(context)
+    except (Gone, CannotOpen, UnitError) as error:
+        return _cannot_begin(context, error)
     try:
         return run.run()
     finally:
         run.close()
+
+
+def _cannot_begin(context: Context, error: Exception) -> Outcome:
+    context.log(str(error), stream="error")
+    if context.operation.attempt == 1:
+        return Outcome(State.FAILED, f"{error} {UNTOUCHED}")
+    return Outcome(
+        State.NEEDS_HANDS,
+        f"{error} An earlier attempt may have switched nodes: each brings its old release back by itself at its "
+        "deadline. Read them then.",
+    )
 
 
 class Deploy:
@@ -50,23 +72,17 @@ class Deploy:
         rows = Release.objects.select_related("project", "image", "files")
         self.release = rows.get(project_id=context.operation.project_id, number=self.plan.release)
         self.targets = {target: self._target(target) for target in context.operation.targets}
+        self._turns = {run.service.node_id: threading.Lock() for run in self.targets.values()}
 
     def run(self) -> Outcome:
         """Preflight on all, stage on all, switch on all, gate on all; then confirm, or go back."""
-        for phase in (DeployTarget.preflight, DeployTarget.stage):
-            failed = self._on_all(phase)
-            if failed:
-                return self._end(State.FAILED, f"{_why(failed)} Nothing that runs was touched.")
+        decided = self.context.done(DECISION)
         try:
-            for phase in (DeployTarget.switch, DeployTarget.gate, DeployTarget.confirm):
-                failed = self._on_all(phase)
-                if failed:
-                    return self._go_back(_why(failed), State.ROLLED_BACK)
+            failure = self._go_back("", State.ROLLED_BACK) if decided else self._go_forward()
         except Cancelled:
             self.context.take_cancel()
-            self.context.log("It was cancelled while the nodes were switched: going back.", stream="warning")
-            return self._go_back("It was cancelled.", State.CANCELLED)
-        return self._prove()
+            failure = self._cancelled()
+        return failure or self._prove()
 
     def close(self) -> None:
         """End the connections."""
@@ -86,9 +102,38 @@ class Deploy:
             credentials=credentials,
         )
 
-    def _on_all(self, phase: Callable[[DeployTarget], None]) -> Results:
-        """One phase on all targets, side by side: what went wrong, by target."""
-        results = self.context.each(self.targets, lambda target: phase(self.targets[target]))
+    # --- The straight line ---------------------------------------------------------------------------------------
+
+    def _go_forward(self) -> Outcome | None:
+        """Up to the confirmation; how it ended if it did not come to that."""
+        for phase in (DeployTarget.preflight, DeployTarget.stage):
+            failed = self._on_all(phase, one_by_one=True)
+            if failed:
+                return self._end(State.FAILED, f"{_why(failed)} {UNTOUCHED}")
+        for phase in (DeployTarget.switch, DeployTarget.gate):
+            failed = self._on_all(phase)
+            if failed:
+                return self._go_back(_why(failed), State.ROLLED_BACK)
+        # Half of the nodes confirmed would be the worst end of all.
+        failed = self._to_the_end(DeployTarget.confirm)
+        return self._go_back(_why(failed), State.ROLLED_BACK) if failed else None
+
+    def _cancelled(self) -> Outcome | None:
+        if not all(run.staged for run in self.targets.values()):
+            return self._end(State.CANCELLED, f"It was cancelled. {UNTOUCHED} {self._old_shown('still runs')}")
+        self.context.log("It was cancelled when nodes may have been switched: going back.", stream="warning")
+        return self._go_back("It was cancelled.", State.CANCELLED)
+
+    def _on_all(self, phase: Callable[[DeployTarget], None], *, one_by_one: bool = False) -> Results:
+        """One phase on all targets, side by side (or one by one on each node): what went wrong, by target."""
+
+        def work(target: Target) -> None:
+            if one_by_one:
+                self._in_turn(phase, self.targets[target])
+            else:
+                phase(self.targets[target])
+
+        results = self.context.each(self.targets, work)
         failed: Results = {}
         for target, result in results.items():
             if not isinstance(result, Exception):
@@ -102,24 +147,53 @@ class Deploy:
             failed[target] = result
         return failed
 
+    def _in_turn(self, phase: Callable[[DeployTarget], None], run: DeployTarget) -> None:
+        """A node has one first contact and takes one image at a time, however many of its services are deployed."""
+        turn = self._turns[run.service.node_id]
+        while not turn.acquire(timeout=0.2):
+            self.context.checkpoint()
+        try:
+            phase(run)
+        finally:
+            turn.release()
+
+    def _to_the_end(self, phase: Callable[[DeployTarget], None]) -> Results:
+        """A phase that a cancel does not end any more; each may be repeated."""
+        try:
+            return self._on_all(phase)
+        except Cancelled:
+            self.context.take_cancel()
+            self.context.log("The cancel comes too late to change anything.", stream="warning")
+            return self._on_all(phase)
+
+    # --- The ends ------------------------------------------------------------------------------------------------
+
     def _go_back(self, why: str, state: State) -> Outcome:
         """Bring the old release back on every node that was switched, and say what is true then."""
+        decided = self.context.done(DECISION)
+        if decided is None:
+            with self.context.step(DECISION) as step:
+                step.evidence({"why": why, "state": str(state)})
+        else:
+            why, state = str(decided["why"]), State(str(decided["state"]))
         self.context.log("Bringing the old releases back on all nodes.", stream="warning")
-        failed = self._on_all(DeployTarget.go_back)
-        lost = self._read_again()
-        if failed or lost:
-            left = ", ".join(target.label for target in {**failed, **lost})
-            commands = "; ".join(self.targets[target].by_hand() for target in {**failed, **lost})
-            return self._end(
-                State.NEEDS_HANDS,
-                f"{why} The old release could not be proven to run again on {left}. Each node brings it back by "
-                f"itself at its deadline. To do it by hand, run there: {commands}",
-            )
-        first = all(not run.old_release for run in self.targets.values())
-        if first:
+        self._to_the_end(DeployTarget.go_back)
+        self._read_again()
+        left = {run.not_back(): run for run in self.targets.values()}
+        if set(left) != {""}:
+            return self._needs_hands(why, {text: run for text, run in left.items() if text})
+        if all(not run.old_release for run in self.targets.values()):
             ended = State.FAILED if state is State.ROLLED_BACK else state
             return self._end(ended, f"{why} The new release was stopped again; nothing ran before it.")
-        return self._end(state, f"{why} {self._old_shown()} runs again on every node.")
+        return self._end(state, f"{why} {self._old_shown('runs again')}")
+
+    def _needs_hands(self, why: str, left: dict[str, DeployTarget]) -> Outcome:
+        commands = "; ".join(run.by_hand() for run in left.values())
+        return self._end(
+            State.NEEDS_HANDS,
+            f"{why} Not every node is back on its old release: {'; '.join(left)}. A node that waits for a "
+            f"confirmation goes back by itself at its deadline; read it then. By hand, run there: {commands}",
+        )
 
     def _prove(self) -> Outcome:
         """Only what a last reading says counts."""
@@ -146,7 +220,7 @@ class Deploy:
 
     def _read_again(self) -> Results:
         """A last reading of every node, stored; what could not be read, by target."""
-        self._on_all(DeployTarget.read_last)
+        self._to_the_end(DeployTarget.read_last)
         lost: Results = {}
         for target, run in self.targets.items():
             readings.store(run.taken or readings.Taken(run.service.node_id, timezone.now(), error="It was not read."))
@@ -159,9 +233,12 @@ class Deploy:
             self.context.mark(target, state, run.ended)
         return Outcome(state, message)
 
-    def _old_shown(self) -> str:
-        numbers = sorted({run.old_release for run in self.targets.values() if run.old_release})
-        return f"Release {numbers[0]}" if len(numbers) == 1 else "The release from before"
+    def _old_shown(self, does: str) -> str:
+        numbers = sorted({run.old_release for run in self.targets.values()})
+        if numbers == [0]:
+            return "Nothing ran before it."
+        name = f"Release {numbers[0]}" if len(numbers) == 1 else "The release from before"
+        return f"{name} {does} on every node." if len(self.targets) > 1 else f"{name} {does}."
 
 
 def _why(failed: Results) -> str:

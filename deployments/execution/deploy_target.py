@@ -165,7 +165,7 @@ class DeployTarget:
         return self.context.done("confirm", self.target) is not None
 
     def not_back(self) -> str:
-        """How the last reading differs from the old release running alone; "" if it does not, and ``ended`` says so."""
+        """How the last reading differs from the old release running; "" if it does not, and ``ended`` says so."""
         label = self.target.label
         if self.last is None:
             return f"{label} could not be read at the end"

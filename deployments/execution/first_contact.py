@@ -38,7 +38,7 @@ def replace_host_key(program: NodeProgram, *, login: NodeLogin, fence: Fence) ->
         raise BadAnswer(f"The node's new host key is no public key: {error}") from error
     _store(login.node, fresh)
     program.ask(node_commands.activate_host_key(fence, fresh.fingerprint))
-    with login.connect(host_keys=(fresh.line,)) as proof:
+    with login.connect(host_keys=(fresh.line,), stop=program.stop) as proof:
         confirming = program.over(proof)
         confirming.ask(node_commands.confirm_host_key(fence, fresh.fingerprint))
     _pin(login.node, fresh)

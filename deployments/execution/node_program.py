@@ -31,11 +31,11 @@ class NodeProgram:
     def __init__(self, session: Session, *, log: OnText, stop: threading.Event) -> None:
         self.session = session
         self._log = log
-        self._stop = stop
+        self.stop = stop
 
     def over(self, session: Session) -> NodeProgram:
         """The same conversation over another connection."""
-        return NodeProgram(session, log=self._log, stop=self._stop)
+        return NodeProgram(session, log=self._log, stop=self.stop)
 
     def ask(
         self, argv: Argv, *, stdin: Stdin = None, timeout: float | None = SHORT, tell: Tell | None = None
@@ -48,7 +48,7 @@ class NodeProgram:
         result = self.session.run(
             Command(argv, stdin=stdin, timeout=timeout),
             on_line=lambda line: self._take(line, tell),
-            stop=self._stop,
+            stop=self.stop,
         )
         if not result.out.strip() and not result.ok:
             raise BadAnswer(_no_answer(result.exit_status, result.err))
@@ -56,7 +56,7 @@ class NodeProgram:
 
     def facts(self, services: tuple[str, ...] = ()) -> tuple[NodeFacts, dict[str, object]]:
         """The node's facts, checked, and as they came (for a stored reading). One command, below a second."""
-        result = self.session.run(Command(facts(services), timeout=SHORT), stop=self._stop, keep=FACTS_BYTES)
+        result = self.session.run(Command(facts(services), timeout=SHORT), stop=self.stop, keep=FACTS_BYTES)
         if not result.out.strip():
             raise BadAnswer(_no_answer(result.exit_status, result.err))
         answer = last_answer(result.out).check()

@@ -44,7 +44,7 @@ def take(login: NodeLogin, *, stop: threading.Event) -> Taken:
     """Read one node; whatever is wrong with it becomes the reading's error. No database. About a second."""
     at = timezone.now()
     try:
-        with login.connect() as session:
+        with login.connect(stop=stop) as session:
             facts, raw = NodeProgram(session, log=_nowhere, stop=stop).facts()
     except (RemoteError, AnswerError, FactsError, CannotOpen) as error:
         return Taken(login.node.pk, at, error=str(error))

@@ -9,7 +9,7 @@ from deployments.core import node_commands
 from deployments.core.node_events import Event, Line
 from deployments.execution import first_contact, readings
 from deployments.execution.connection import NodeLogin
-from deployments.execution.errors import NODE_ERRORS
+from deployments.execution.errors import NODE_ERRORS, told
 from deployments.execution.node_program import LONG, NodeProgram
 from deployments.execution.secrets import protect_release
 from deployments.execution.targets import node_of, service_of
@@ -26,6 +26,7 @@ JOURNAL_LINES = 500
 CONTROL_SECONDS = 300.0
 
 
+@told
 def read(context: Context) -> Outcome:
     """Take a reading and store it."""
     node = node_of(context.operation.targets[0])
@@ -41,19 +42,20 @@ def read(context: Context) -> Outcome:
     return Outcome(State.SUCCEEDED, f"{node} was read: {len(services)} services.")
 
 
+@told
 def enrol(context: Context) -> Outcome:
     """Finish the set-up of a node and give it a host key of its own."""
     target = context.operation.targets[0]
     node = node_of(target)
     login = NodeLogin(node)
     try:
-        with login.connect() as session:
+        with login.connect(stop=context.stop) as session:
             contact(context, target, node, login, session)
     except NODE_ERRORS as error:
         context.checkpoint()
         context.log(str(error), stream="error")
         return Outcome(State.FAILED, f"The first contact with {node} failed. {error}")
-    readings.store(readings.take(NodeLogin(node_of(target)), stop=context.stop))
+    _read_after(context, NodeLogin(node_of(target)))
     return Outcome(State.SUCCEEDED, f"{node} is set up, and its host key is pinned.")
 
 
@@ -76,6 +78,7 @@ def program_for(context: Context, target: Target, session: Session) -> NodeProgr
     )
 
 
+@told
 def control(context: Context) -> Outcome:
     """Start, stop or restart a service, and read what came of it."""
     target = context.operation.targets[0]
@@ -85,16 +88,15 @@ def control(context: Context) -> Outcome:
         protect_release(context, service.live_release)
     login = NodeLogin(service.node)
     try:
-        with login.connect() as session, context.step(verb, target):
+        with login.connect(stop=context.stop) as session, context.step(verb, target):
             program = program_for(context, target, session)
             program.ask(node_commands.control(context.fence, service.name, verb), timeout=CONTROL_SECONDS)
     except NODE_ERRORS as error:
         context.checkpoint()
         context.log(str(error), target=target, stream="error")
-        readings.store(readings.take(login, stop=context.stop))
+        _read_after(context, login)
         return Outcome(State.FAILED, f"{verb.capitalize()} of {service} failed. {error}")
-    taken = readings.take(login, stop=context.stop)
-    readings.store(taken)
+    taken = _read_after(context, login)
     found = taken.facts.services.get(service.name) if taken.facts else None
     if found is None:
         return Outcome(State.UNKNOWN, f"{verb.capitalize()} was done, but {service.node} could not be read after it.")
@@ -103,6 +105,15 @@ def control(context: Context) -> Outcome:
     return Outcome(state, f"{service} is {found.active} ({found.sub}) after {verb}.")
 
 
+def _read_after(context: Context, login: NodeLogin) -> readings.Taken:
+    """What is true afterwards; a reading that was stopped says nothing of the node, and is not kept."""
+    taken = readings.take(login, stop=context.stop)
+    context.checkpoint()
+    readings.store(taken)
+    return taken
+
+
+@told
 def journal(context: Context) -> Outcome:
     """Show a service's journal in the log; followed for at most ten minutes, or until somebody cancels."""
     target = context.operation.targets[0]
@@ -121,7 +132,7 @@ def journal(context: Context) -> Outcome:
             context.log(f"{at} {event.text}", target=target, stream="out")
 
     try:
-        with NodeLogin(service.node).connect() as session:
+        with NodeLogin(service.node).connect(stop=context.stop) as session:
             program = program_for(context, target, session)
             program.ask(argv, timeout=FOLLOW_SECONDS if follow else LONG, tell=tell)
     except NODE_ERRORS as error:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
+from deployments.execution.errors import Gone
 from deployments.models import Node, Service
 from ffsweb.operations.contract import Target
-from ffsweb.operations.errors import OperationError
-
-
-class Gone(OperationError):
-    """What the operation was to work on was removed meanwhile."""
 
 
 def node_of(target: Target) -> Node:

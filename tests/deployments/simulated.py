@@ -1,0 +1,227 @@
+"""A node that does what ``ffs-node`` does, in this process: for what goes wrong between two steps of a deploy.
+
+The lab shows that the real one does the same. What is simulated: facts, staging as a note that it is there, switch with
+its pending unit, confirm, roll back, and the deadline (``pass_deadline``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from deployments.core.node_argv import PREFIX
+from deployments.models import Release
+from ffsweb.remote.fake import HOST_KEY, Answer, Call, FakeNode
+from tests.deployments.facts import node_facts, service_facts
+
+OTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAEBAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
+
+
+class SimulatedNode:
+    """One node; ``connect`` stands in for ``ffsweb.remote.connect``."""
+
+    def __init__(self) -> None:
+        self.fake = FakeNode()
+        self.connect = self.fake.connect
+        self.units: dict[str, str] = {}
+        self.pending: dict[str, tuple[str, str | None]] = {}
+        self.operations: dict[str, str] = {}
+        self.why: dict[str, str] = {}
+        self.staged: dict[str, set[int]] = {}
+        self.images: set[str] = set()
+        self.credentials: set[str] = set()
+        self.supervisors: set[str] = set()
+        self.switches: list[str] = []
+        self.never_ready: set[int] = set()
+        self.dying: set[int] = set()
+        self.before: dict[str, Callable[[], None]] = {}
+        self.after: dict[str, Callable[[], None]] = {}
+        self.restarts = 0
+        self.lies = False
+        self.busy: set[str] = set()
+        self.collisions: list[str] = []
+        self._lock = threading.Lock()
+        self.fake.on(PREFIX, self._answer)
+
+    # What a test asks.
+
+    def release(self, service: str = "www") -> int | None:
+        """The release that the unit names; None if there is no unit."""
+        return int(_field(self.units[service], "Release")) if service in self.units else None
+
+    def verbs(self) -> list[str]:
+        """The verbs that arrived, in order."""
+        return [call.argv[len(PREFIX)] for call in self.fake.calls]
+
+    def install(self, release: Release, service: str = "www") -> None:
+        """Let a release run, as an earlier deploy left it."""
+        self.units[service] = (
+            f"[X-FFS]\nProject=serbest\nRelease={release.number}\nImageId={release.image.image_id}\n"
+            f"Certificate=none\nCredentials=none\nOperation=0-0\n"
+        )
+        self.images.add(release.image.image_id)
+        self.staged.setdefault(service, set()).add(release.number)
+
+    def pass_deadline(self) -> None:
+        """What the node's timer does when no confirmation came."""
+        for service in list(self.pending):
+            self.put_back(service, "it was not confirmed in time")
+
+    def vanish(self) -> None:
+        """No connection is left, and none is taken, until ``fake.accept()``."""
+        self.fake.refuse()
+        self.fake.cut()
+
+    # What it answers.
+
+    def _answer(self, call: Call) -> Answer:
+        verb, *words = call.argv[len(PREFIX) :]
+        options = {name.removeprefix("--"): value for name, value in zip(words[::2], words[1::2], strict=False)}
+        self._turn(self.before.get(verb))
+        with self._lock:
+            if verb in self.busy:
+                self.collisions.append(verb)
+            self.busy.add(verb)
+        try:
+            told = getattr(self, f"_{verb.replace('-', '_')}", self._nothing)(options, call.stdin)
+        finally:
+            with self._lock:
+                self.busy.discard(verb)
+        self._turn(self.after.get(verb))
+        return Answer(out=json.dumps({"event": "result", **told}) + "\n", exit_status=0 if told["ok"] else 1)
+
+    @staticmethod
+    def _turn(hook: Callable[[], None] | None) -> None:
+        if hook is not None:
+            hook()
+
+    def _nothing(self, _options: dict[str, str], _stdin: bytes) -> dict[str, Any]:
+        return {"ok": True}
+
+    def _rekey_host(self, options: dict[str, str], _stdin: bytes) -> dict[str, Any]:
+        if not {"activate", "confirm"} & set(options):
+            return {"ok": True, "public_key": OTHER_KEY}
+        self.fake.host_key = OTHER_KEY
+        return {"ok": True}
+
+    def _facts(self, _options: dict[str, str], _stdin: bytes) -> dict[str, Any]:
+        services = {name: self._service(name) for name in {*self.units, *self.staged, "www"}}
+        held = {"ids": sorted(self.images), "diff_ids": []}
+        return {"ok": True, **node_facts(services, images_held=held, host_keys=[HOST_KEY + "A" * 20])}
+
+    def _service(self, name: str) -> dict[str, Any]:
+        unit = self.units.get(name)
+        pending = (
+            {"op": self.pending[name][0].partition(".")[0], "deadline": 2_000_000_000}
+            if name in self.pending
+            else None
+        )
+        facts = service_facts(None, pending=pending, project=None) | {
+            "releases": sorted(self.staged.get(name, ())),
+            "credentials_held": sorted(self.credentials),
+            "supervisors": sorted(self.supervisors),
+        }
+        if unit is None:
+            return facts | {"installed": False, "unit_sha256": None}
+        number, image = int(_field(unit, "Release")), _field(unit, "ImageId")
+        container = {
+            "id": f"{number:064x}",
+            "image_id": image,
+            "running": True,
+            "started": "2026-11-24",
+            "health": None,
+        }
+        if number in self.dying:
+            self.restarts += 1
+        return facts | {
+            "deployed": True,
+            "unit_sha256": hashlib.sha256(unit.encode()).hexdigest(),
+            "project": _field(unit, "Project"),
+            "release": number,
+            "image_id": image,
+            "credentials": None if _field(unit, "Credentials") == "none" else _field(unit, "Credentials"),
+            "operation": _field(unit, "Operation"),
+            "active": "activating" if number in self.never_ready else "active",
+            "sub": "running",
+            "restarts": self.restarts if number in self.dying else 0,
+            "main_pid": 42,
+            "container": container,
+        }
+
+    def _stage_image(self, options: dict[str, str], _stdin: bytes) -> dict[str, Any]:
+        self.images.add(options["image-id"])
+        return {"ok": True}
+
+    def _stage_files(self, options: dict[str, str], _stdin: bytes) -> dict[str, Any]:
+        self.staged.setdefault(options["service"], set()).add(int(options["release"]))
+        return {"ok": True}
+
+    def _stage_supervisor(self, options: dict[str, str], _stdin: bytes) -> dict[str, Any]:
+        self.supervisors.add(options["sha256"])
+        return {"ok": True}
+
+    def _seal(self, options: dict[str, str], _stdin: bytes) -> dict[str, Any]:
+        self.credentials.add(options["version"])
+        return {"ok": True}
+
+    def _switch(self, options: dict[str, str], stdin: bytes) -> dict[str, Any]:
+        service, unit = options["service"], stdin.decode()
+        operation = f"{options['op']}.{service}"
+        if operation not in self.operations:
+            if service in self.pending:
+                return _refused("pending", f"The switch of operation {self.pending[service][0]} is not confirmed.")
+            self.switches.append(operation)
+            self.pending[service] = (operation, self.units.get(service))
+            self.units[service] = unit
+            self.operations[operation] = "failed" if int(_field(unit, "Release")) in self.never_ready else "switched"
+        if self.operations[operation] == "rolled-back":
+            return _refused("rolled-back", f"The old release is back: {self.why[operation]}.")
+        if self.operations[operation] == "failed":
+            return _refused("start-failed", "The new release did not become ready.")
+        return {"ok": True}
+
+    def _confirm(self, options: dict[str, str], _stdin: bytes) -> dict[str, Any]:
+        service = options["service"]
+        operation = f"{options['op']}.{service}"
+        state = self.operations.get(operation)
+        if state == "confirmed":
+            return {"ok": True}
+        if state != "switched":
+            return _refused(state or "not-found", "There is nothing to confirm.")
+        del self.pending[service]
+        self.operations[operation] = "confirmed"
+        return {"ok": True}
+
+    def _rollback(self, options: dict[str, str], _stdin: bytes) -> dict[str, Any]:
+        operation = f"{options['op']}.{options['service']}"
+        state = self.operations.get(operation)
+        if state is None:
+            return _refused("not-found", "There is no such operation on this node.")
+        if state == "confirmed":
+            return _refused("confirmed", "This switch was confirmed; go back by deploying the older release.")
+        if self.pending.get(options["service"], ("",))[0] == operation and not self.lies:
+            self.put_back(options["service"], "it was asked for")
+        return {"ok": True}
+
+    def put_back(self, service: str, why: str) -> None:
+        """Undo a pending switch."""
+        operation, unit = self.pending.pop(service)
+        self.operations[operation], self.why[operation] = "rolled-back", why
+        if unit is None:
+            del self.units[service]
+        else:
+            self.units[service] = unit
+
+
+def _field(unit: str, name: str) -> str:
+    found = re.search(rf"^{name}=(.*)$", unit, re.MULTILINE)
+    assert found is not None, f"the unit has no {name}"
+    return found[1]
+
+
+def _refused(code: str, text: str) -> dict[str, Any]:
+    return {"ok": False, "code": code, "text": text}
