@@ -17,12 +17,15 @@ from celery.contrib.django.task import DjangoTask
 from celery.schedules import schedule
 from django.conf import settings
 
+from ffsweb.operations import broker
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ffsweb.settings")
 
 VISIBILITY_TIMEOUT: Final = 12 * 3600
 """Seconds until Redis hands an unacknowledged message out again; longer than any operation runs in one piece. The
 guard against running twice is the claim in the database, not this."""
 
+broker.install()
 app = Celery("ffsweb", task_cls=DjangoTask, set_as_current=True)
 app.conf.update(
     broker_url=settings.CELERY_BROKER_URL,

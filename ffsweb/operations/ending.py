@@ -11,6 +11,7 @@ from django.utils import timezone
 from ffsweb.audit import services as audit
 
 from .contract import Outcome
+from .limits import RESEND_AFTER
 from .models import Hold, LogLine, Operation, OperationTarget
 from .states import State, Stream, may_follow, of_target_at_the_end, severity
 
@@ -83,6 +84,7 @@ def park(operation: Operation, *, reason: str, seconds: float) -> None:
     Operation.objects.filter(pk=operation.pk).update(
         state=State.PARKED,
         resume_at=Now() + timedelta(seconds=seconds),
+        sent_at=Now() - timedelta(seconds=RESEND_AFTER + 1),  # nobody was told yet: the first tick after that may
         parked_reason=reason[:255],
         lease_holder="",
         lease_until=None,

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from django.db import connections
+from kombu import pools
 
 from ffsweb.accounts.models import Membership, Project, Role, User
+from ffsweb.celery import app
 from ffsweb.operations import kinds, services, wakeup
 from ffsweb.operations.models import Operation
 from ffsweb.operations.stopping import process
@@ -106,6 +108,58 @@ def stopping_worker() -> Iterator[Callable[[], None]]:
 
     yield stop
     process.stopping = False
+
+
+class MemoryBroker:
+    """A broker inside of this process, as Celery has it, and what was sent to it; or none at all."""
+
+    def __init__(self) -> None:
+        self.come_back()
+
+    def go_away(self) -> None:
+        """From now on nobody listens."""
+        point_celery_at("redis+socket:///nonexistent/socket")
+
+    def come_back(self) -> None:
+        """From now on messages are taken again."""
+        point_celery_at("memory://")
+
+    def taken(self) -> list[int]:
+        """The operations that messages were sent for, since the last time this was asked."""
+        found = []
+        with app.connection_for_read() as connection, connection.SimpleQueue(app.conf.task_default_queue) as queue:
+            while True:
+                try:
+                    message = queue.get_nowait()
+                except queue.Empty:
+                    return found
+                message.ack()
+                found.append(message.payload[0][0])
+
+
+def point_celery_at(url: str) -> None:
+    """Celery in this process uses another broker from now on."""
+    app.conf.broker_url = url
+    pools.reset()
+    app._after_fork()
+
+
+@pytest.fixture
+def broker() -> Iterator[MemoryBroker]:
+    before = app.conf.broker_url
+    broker = MemoryBroker()
+    broker.taken()
+    yield broker
+    point_celery_at(before)
+
+
+@pytest.fixture
+def redis_broker(redis_server: RedisServer) -> Iterator[None]:
+    """This process sends its messages to the test's Redis."""
+    before = app.conf.broker_url
+    point_celery_at(f"redis+socket://{redis_server.socket}")
+    yield
+    point_celery_at(before)
 
 
 @pytest.fixture
