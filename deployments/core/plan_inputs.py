@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .filetree import FileTree
@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 class Desired:
     """A service as it should be.
 
-    ``key`` is the operation's name for it (``service:12``). ``unit`` is the rendered unit, whatever operation it names.
-    ``architecture`` is the image's (``amd64``). ``certificate`` is a fingerprint ("" for none) with ``certificate_days``
-    left, ``credentials`` the version of the sealed settings ("" for none) and ``credential_names`` what is in it.
+    ``key`` is the operation's name for it (``service:12``). ``unit`` is the rendered unit, whatever operation it
+    names. ``architecture`` is the image's (``amd64``). ``certificate`` is a fingerprint ("" for none) with
+    ``certificate_days`` left, ``credentials`` the version of the sealed settings ("" for none) and
+    ``credential_names`` what is in it.
     """
 
     key: str
@@ -32,7 +33,7 @@ class Desired:
     layers: tuple[Layer, ...]
     unit: str
     mode: Mode = Mode.SUPERVISOR
-    files: FileTree = FileTree()
+    files: FileTree = field(default_factory=FileTree)
     certificate: str = ""
     certificate_days: int | None = None
     credentials: str = ""
@@ -43,9 +44,10 @@ class Desired:
 class Held:
     """What is known of a node and the service on it.
 
-    ``facts`` are those of the last reading, or None with the reason in ``error``. ``read_at`` is when the dashboard took
-    it and ``now`` the present (both UTC epochs in seconds by the dashboard's clock). ``unit`` is the unit file that the
-    dashboard wrote last ("" if none), ``files`` the files of the release that the node runs, None if not known.
+    ``facts`` are those of the last reading, or None with the reason in ``error``. ``read_at`` is when the dashboard
+    took it and ``now`` the present (both UTC epochs in seconds by the dashboard's clock). ``unit`` is the unit file
+    that the dashboard wrote last ("" if none), ``files`` the files of the release that the node runs, None if not
+    known.
     """
 
     facts: NodeFacts | None
