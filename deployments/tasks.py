@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 
 from deployments.execution import readings, sweep
+from deployments.models import Plan
 from ffsweb.celery import app, every
 
 every(10.0, task="deployments.read_nodes")
@@ -22,5 +23,6 @@ def sweep_store() -> None:
     """Remove what no row names any more."""
     for directory in ("uploads", "incoming"):  # what a killed web process left in the second belongs to nobody
         sweep.uploads(settings.DATA / directory)
+    Plan.objects.forget_old()
     sweep.images()
     sweep.files()

@@ -2,6 +2,7 @@
 
 import django.core.validators
 import django.db.models.deletion
+import django.utils.timezone
 from django.db import migrations, models
 
 
@@ -100,7 +101,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('hash', models.CharField(help_text='SHA-256 of the canonical JSON.', max_length=64, unique=True)),
                 ('body', models.JSONField(help_text='See deployments.core.plan.')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
+                ('created_at', models.DateTimeField(default=django.utils.timezone.now, help_text='When it was made last.')),
                 ('created_by', models.CharField(blank=True, max_length=150)),
                 ('project', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='plans', to='accounts.project')),
             ],
@@ -148,7 +149,7 @@ class Migration(migrations.Migration):
                 ('settle', models.PositiveIntegerField(default=20, help_text='Seconds that a new release has to stay well.')),
                 ('unit_text', models.TextField(blank=True, help_text='The unit file that the dashboard wrote last, and confirmed.')),
                 ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('certificate', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='services', to='certificates.certificate')),
+                ('certificate', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.RESTRICT, related_name='services', to='certificates.certificate')),
                 ('desired_release', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='desired_by', to='deployments.release')),
                 ('live_release', models.ForeignKey(blank=True, help_text='What the last reading proved to run.', null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='live_on', to='deployments.release')),
                 ('node', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='services', to='deployments.node')),

@@ -117,8 +117,8 @@ def _age_now(facts: ServiceFacts | None, reading: Reading | None, now: datetime)
 def _judge(service: Service, reading: Reading | None, facts: ServiceFacts | None, skew: int) -> tuple[str, str]:
     if reading is None:
         return "unknown", "The node was never read."
-    if reading.error:
-        return "unreachable", reading.error
+    if reading.problem:
+        return "unreachable" if reading.error else "unknown", reading.problem
     if facts is None or not facts.deployed:
         return "never_deployed", "It waits for its first deploy."
     if facts.active in {"inactive", "deactivating"}:

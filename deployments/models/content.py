@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from django.db import models
 
 from deployments.core.filetree import FileTree, tree_from_json
@@ -49,8 +51,21 @@ class FilesVersion(models.Model):
         return f"files {self.number}"
 
     def tree(self) -> FileTree:
-        """The manifest as a checked tree."""
+        """The manifest as a checked tree; read once per row, because a fleet's plan asks for it once per service."""
+        return self._tree
+
+    @cached_property
+    def _tree(self) -> FileTree:
         return tree_from_json(self.manifest)
+
+
+class ReleaseQuerySet(models.QuerySet["Release"]):
+    """Sets of releases."""
+
+    def for_lists(self) -> ReleaseQuerySet:
+        """With image and files as far as lists show them: without manifests, layers and settings. One query."""
+        large = ("plain_settings", "sealed_settings", "image__layers", "image__config", "files__manifest")
+        return self.select_related("image", "files").defer(*large)
 
 
 class Release(models.Model):
@@ -67,6 +82,8 @@ class Release(models.Model):
     note = models.CharField(max_length=255, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     created_by = models.CharField(max_length=150, blank=True)
+
+    objects = ReleaseQuerySet.as_manager()
 
     class Meta:
         ordering = ["-number"]

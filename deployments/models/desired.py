@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from base64 import b64decode
+from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
 
@@ -91,26 +92,32 @@ def desired(service: Service, release: Release, *, now: datetime, operation: str
     )
 
 
-def held(service: Service, reading: Reading | None, *, now: datetime) -> Held:
-    """What is known of the node and of ``service`` on it. At most one query."""
+def held(service: Service, reading: Reading | None, *, now: datetime, running: Mapping[int, Release]) -> Held:
+    """What is known of the node and of ``service`` on it. ``running``: by number, what ``running_number`` gave."""
     facts = reading.parsed() if reading else None
     return Held(
         facts=facts,
         read_at=reading.taken_at.timestamp() if reading else 0.0,
         now=now.timestamp(),
-        error=reading.error if reading else "",
+        error=reading.problem if reading else "",
         unit=service.unit_text,
-        files=running_files(service, facts) if facts else None,
+        files=_files(running.get(running_number(service, facts))) if facts else None,
     )
+
+
+def running_number(service: Service, facts: NodeFacts) -> int:
+    """The number of the release of its project that the node runs as ``service``; 0 if it runs none."""
+    found = facts.service(service.name)
+    return (found.release or 0) if found is not None and found.project == service.project.name else 0
 
 
 def running_files(service: Service, facts: NodeFacts) -> FileTree | None:
     """The files of the release that the node runs, or None if the dashboard does not know them. One query."""
-    found = facts.service(service.name)
-    if found is None or not found.release or found.project != service.project.name:
-        return None
-    rows = Release.objects.select_related("files").filter(project_id=service.project_id, number=found.release)
-    release = rows.first()
+    rows = Release.objects.select_related("files").filter(project_id=service.project_id)
+    return _files(rows.filter(number=running_number(service, facts)).first())
+
+
+def _files(release: Release | None) -> FileTree | None:
     if release is None:
         return None
     return release.files.tree() if release.files else FileTree()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from django.db import models
 
-from deployments.core.facts import NodeFacts, facts_from
+from deployments.core.facts import FactsError, NodeFacts, facts_from
 
 
 class Reading(models.Model):
@@ -21,5 +23,18 @@ class Reading(models.Model):
         indexes = [models.Index(fields=["node", "-taken_at"])]
 
     def parsed(self) -> NodeFacts | None:
-        """The facts, or None where the node could not be read."""
-        return facts_from(self.facts) if self.facts else None
+        """The facts, or None where there are none: ``problem`` says why. Parsed once per row."""
+        return self._parsed[0]
+
+    @property
+    def problem(self) -> str:
+        """Why nothing is known of the node, in plain English; "" if its facts are there."""
+        return self.error or self._parsed[1]
+
+    @cached_property
+    def _parsed(self) -> tuple[NodeFacts | None, str]:
+        try:
+            return (facts_from(self.facts), "") if self.facts else (None, "")
+        except FactsError:
+            # Stored by another version of ffsweb, which knew another form: as good as not read, until the next one.
+            return None, "The last reading was stored by another version of ffsweb. Read the node again."

@@ -45,7 +45,7 @@ class Service(models.Model):
     start_timeout = models.PositiveIntegerField(default=120, help_text="Seconds until READY.")
     settle = models.PositiveIntegerField(default=20, help_text="Seconds that a new release has to stay well.")
     certificate = models.ForeignKey(
-        "certificates.Certificate", null=True, blank=True, on_delete=models.SET_NULL, related_name="services"
+        "certificates.Certificate", null=True, blank=True, on_delete=models.RESTRICT, related_name="services"
     )
     desired_release = models.ForeignKey(
         "deployments.Release", null=True, blank=True, on_delete=models.SET_NULL, related_name="desired_by"

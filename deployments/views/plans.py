@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_POST
 
+from deployments.core.plan import PlanError
 from deployments.models import Plan, Release, Service
 from deployments.services import deploys
 from ffsweb.accounts.access import ProjectRequest, project_view
@@ -14,14 +17,17 @@ from ffsweb.accounts.models import Role
 from ffsweb.operations.services import Busy
 from ffsweb.web.htmx import go
 
+_KEY = re.compile(r"[0-9]{1,18}")
+"""A service's key as the form sends it: what is longer fits no database's integer."""
+
 
 @project_view(Role.OPERATOR)
 @require_POST
 def make(request: ProjectRequest, project: str, number: int) -> HttpResponse:
     """Plan a deploy of a release to the chosen services, from their last readings."""
     release = get_object_or_404(Release, project=request.project, number=number)
-    chosen = [int(value) for value in request.POST.getlist("service") if value.isdigit()]
-    services = Service.objects.filter(project=request.project, pk__in=chosen)
+    chosen = [int(value) for value in request.POST.getlist("service") if _KEY.fullmatch(value)]
+    services = list(Service.objects.filter(project=request.project, pk__in=chosen))
     if not services:
         messages.error(request, "Choose at least one service.")
         return go(request, "deployments:release", project=project, number=number)
@@ -37,7 +43,11 @@ def make(request: ProjectRequest, project: str, number: int) -> HttpResponse:
 def show(request: ProjectRequest, project: str, digest: str) -> HttpResponse:
     """What the deploy would change, node by node."""
     found = get_object_or_404(Plan, project=request.project, hash=digest)
-    plan = found.parsed()
+    try:
+        plan = found.parsed()
+    except PlanError:
+        messages.error(request, "That plan was made by another version of ffsweb. Make a fresh one.")
+        return go(request, "deployments:releases", project=project)
     release = get_object_or_404(Release, project=request.project, number=plan.release)
     context = {"plan": plan, "row": found, "release": release, "stale": deploys.is_stale(found)}
     context["services"] = [target.key.partition(":")[2] for target in plan.targets]

@@ -89,7 +89,7 @@ def test_the_machine_file_holds_a_fresh_host_key_each_time(visit: Visit, alice: 
     butane = visit(alice).post("/projects/serbest/nodes/node-a/machine/ffs.bu").content
     assert butane.startswith(b"#") or b"variant:" in butane
     # A node that knows no signer could never be upgraded.
-    assert b'ffs-node namespaces=' in butane
+    assert b"ffs-node namespaces=" in butane
 
 
 def test_no_page_shows_the_private_half_of_any_key(visit: Visit, alice: User, project: Project) -> None:
@@ -208,6 +208,20 @@ def test_the_board_filters_by_the_address(visit: Visit, alice: User, project: Pr
     assert b"www" in visit(alice).get("/?search=node-a").content
     assert b"Nothing fits" in visit(alice).get("/?search=elsewhere").content
     assert b"Nothing fits" in visit(alice).get("/?state=live").content
+    assert b"www" in visit(alice).get("/?state=unknown").content
+
+
+def test_a_reading_of_another_version_counts_as_none_and_breaks_no_page(
+    visit: Visit, alice: User, project: Project
+) -> None:
+    node = make_node(visit, alice)
+    service = make_service(visit, alice, node)
+    Reading.objects.create(node=node, taken_at=timezone.now(), facts={"protocol": 0, "of": "another form"})
+    for address in ("/", "/projects/serbest/", node.get_absolute_url(), service.get_absolute_url()):
+        answer = visit(alice).get(address)
+        assert answer.status_code == 200, address
+        assert not faults_of(answer.content.decode()), address
+    assert b"stored by another version of ffsweb" in answer.content
     assert b"www" in visit(alice).get("/?state=unknown").content
 
 
