@@ -1,0 +1,198 @@
+"""Fills an installation with everything that a page can show. Run in a process of that installation:
+``ffs manage shell -c "from tests.browser import seed; seed.main()"``; its last line is JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import tarfile
+import tempfile
+from datetime import timedelta
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from django.utils import timezone
+
+from deployments.models import FilesVersion, HostKey, Image, Node, Plan, Reading, Release, Service
+from deployments.models.desired import desired
+from deployments.services import deploys
+from deployments.services.releases import make_release
+from ffsweb.accounts import invitations
+from ffsweb.accounts.memberships import add_member
+from ffsweb.accounts.models import Membership, Role, User
+from ffsweb.accounts.projects import create_project
+from tests.browser import seed_operations
+from tests.browser.seed_facts import GIGABYTE, node_facts, service_facts
+from tests.certificates.material import intermediate, issue, server
+from tests.deployments.fleet import Fleet
+from tests.oci.images import Picture, archive, layer, podman_members
+
+PASSWORDS = {name: f"{name}-long-password" for name in ("root", "alice", "bob", "carol", "newcomer", "manuela")}
+MANY_NODES, SERVICES_EACH = 100, 5
+ENV = "SITE_NAME=Serbest Bölge\nLOG_LEVEL=info\nDATABASE_URL=postgres://db.internal/serbest\nAPI_TOKEN=91c2\nSMTP_PASSWORD=x\n"
+
+
+def main() -> None:
+    """Everything; prints the names and numbers that tests need."""
+    root = User.objects.create_user("root", password=PASSWORDS["root"], first_name="Ruth Root", is_administrator=True)
+    fleet = Fleet()
+    with tempfile.TemporaryDirectory() as directory:
+        seeded = _serbest(fleet, Path(directory))
+    for name, role in (("bob", Role.OPERATOR), ("carol", Role.VIEWER)):
+        User.objects.create_user(name, password=PASSWORDS[name], first_name=name.title())
+        add_member(fleet.project, actor=fleet.alice, username=name, role=role)
+    User.objects.create_user("newcomer", password=PASSWORDS["newcomer"])
+    invited = invitations.invite(actor=fleet.alice, username="dilek", project=fleet.project, role=Role.OPERATOR)
+    reset = invitations.password_link(User.objects.get(username="carol"), actor=root)
+    empty = create_project(actor=root, name="empty-one", title="Nothing in here yet")
+    add_member(empty, actor=root, username="alice", role=Role.ADMIN)
+    _many(root)
+    print(json.dumps({**seeded, "join": invited.token, "new_password": reset.token}))
+
+
+def _serbest(fleet: Fleet, directory: Path) -> dict[str, Any]:
+    fleet.settings(ENV, plain=("SITE_NAME", "LOG_LEVEL"))
+    tls = fleet.certificate(server(), intermediate())
+    short = fleet.certificate(issue("api.example.org", names=("api.example.org",), days=10))
+    images = [fleet.image(_image(directory, number)) for number in (1, 2, 3)]
+    files = [fleet.files(_files(directory, number)) for number in (1, 2)]
+    releases = [
+        _release(fleet, images[at], files[min(at, 1)], note)
+        for at, note in enumerate(("The first", "", "Faster search"))
+    ]
+    names = ("istanbul-1", "ankara-1", "bursa-1", "izmir-1", "konya-1")
+    nodes = {name: fleet.node(name, f"192.0.2.{11 + at}", tags=["edge", "eu"]) for at, name in enumerate(names)}
+    www = {name: fleet.service(node, certificate=tls) for name, node in nodes.items()}
+    ports = [{"host": 8443, "container": 8443, "protocol": "tcp"}, {"host": 5353, "container": 53, "protocol": "udp"}]
+    api = fleet.service(nodes["istanbul-1"], "api", certificate=short, ports=ports, supervision="own")
+    fleet.node("antalya-1", "antalya-1.example.org", ssh_port=2222)
+    for name in ("istanbul-1", "ankara-1"):
+        _key(nodes[name], HostKey.Kind.RETIRED)
+        _key(nodes[name], HostKey.Kind.PINNED)
+    fleet.machine_file(nodes["istanbul-1"])
+    fleet.machine_file(nodes["izmir-1"])
+
+    _runs(www["istanbul-1"], releases[2])
+    _runs(api, releases[2])
+    _runs(www["ankara-1"], releases[1])
+    _runs(www["konya-1"], releases[2])
+    _read(nodes["istanbul-1"], www=service_facts(www["istanbul-1"], releases[2]), api=_stopped(api, releases[2]))
+    _read(nodes["ankara-1"], reboot_pending=True, www=service_facts(www["ankara-1"], releases[1], restarts=1))
+    _read(nodes["izmir-1"], www=service_facts(www["izmir-1"], None))
+    _read(nodes["konya-1"], www=_crashing(www["konya-1"], releases[2]))
+    error = (
+        "No answer at 192.0.2.13 port 22 within 15 s. Is the machine up, and does a firewall let the dashboard in?"
+    )
+    Reading.objects.create(node=nodes["bursa-1"], taken_at=timezone.now() - timedelta(hours=3), error=error)
+
+    def plan(*chosen: Service) -> str:
+        return deploys.preview(release=releases[2], services=chosen, actor=fleet.alice).hash
+
+    plans = {
+        "ready": plan(www["ankara-1"], www["izmir-1"]),
+        "refused": plan(www["bursa-1"], www["ankara-1"]),
+        "stale": plan(www["konya-1"]),
+    }
+    full = {
+        "images": {"free": GIGABYTE // 10, "total": 20 * GIGABYTE},
+        "var": {"free": GIGABYTE, "total": 80 * GIGABYTE},
+    }
+    held = {"ids": [], "diff_ids": []}
+    _read(nodes["konya-1"], disk=full, images_held=held, www=_crashing(www["konya-1"], releases[1]))
+    assert deploys.is_stale(Plan.objects.get(hash=plans["stale"]))
+    assert not deploys.is_stale(Plan.objects.get(hash=plans["ready"]))
+    return {
+        "plans": plans,
+        "operations": seed_operations.all_states(fleet.alice, [www["istanbul-1"], www["ankara-1"]]),
+        "certificates": {"used": tls.pk, "unused": fleet.certificate(issue("old.example.org", days=40)).pk},
+    }
+
+
+def _image(directory: Path, number: int) -> Path:
+    path = directory / f"serbest-1.{number}.tar"
+    picture = Picture(layers=[layer(etc_base="base"), layer(app_main=f"version {number}" * 5000)])
+    path.write_bytes(archive(podman_members(picture, tags=(f"localhost/serbest:1.{number}",))))
+    return path
+
+
+def _files(directory: Path, number: int) -> Path:
+    texts = {f"templates/page-{at:02}.html": b"<p>" * at for at in range(4)}
+    texts |= {"conf/app.toml": f"colour = {number}\n".encode(), f"only-in-{number}.txt": b"x" * 3000}
+    path = directory / f"files-{number}.tar.gz"
+    with tarfile.open(path, "w:gz") as made:
+        for name, text in texts.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(text)
+            made.addfile(member, BytesIO(text))
+    return path
+
+
+def _release(fleet: Fleet, image: Image, files: FilesVersion, note: str) -> Release:
+    return make_release(project=fleet.project, actor=fleet.alice, image=image, files=files, note=note)
+
+
+def _key(node: Node, kind: HostKey.Kind) -> None:
+    number = HostKey.objects.count()
+    HostKey.objects.create(
+        node=node, kind=kind, public_key=f"ssh-ed25519 {number:068}", fingerprint=f"SHA256:{number:02}{'bV9' * 13}fw"
+    )
+
+
+def _runs(service: Service, release: Release) -> None:
+    """As a deploy leaves it."""
+    unit = desired(service, release, now=timezone.now(), operation="1795480000-17").unit
+    Service.objects.filter(pk=service.pk).update(live_release=release, desired_release=release, unit_text=unit)
+    service.refresh_from_db()
+
+
+def _read(node: Node, /, **facts: Any) -> None:
+    services = {name: facts.pop(name) for name in ("www", "api") if name in facts}
+    Reading.objects.create(node=node, taken_at=timezone.now(), facts=node_facts(node.name, services, **facts))
+
+
+def _stopped(service: Service, release: Release) -> dict[str, Any]:
+    return service_facts(
+        service, release, active="inactive", sub="dead", container=None, heartbeats=None, status_text=""
+    )
+
+
+def _crashing(service: Service, release: Release) -> dict[str, Any]:
+    return service_facts(
+        service,
+        release,
+        active="failed",
+        sub="failed",
+        result="watchdog",
+        restarts=14,
+        status_text="app: no heartbeat for 30 s",
+    )
+
+
+def _many(root: User) -> None:
+    """A fleet of 500 services, seen by manuela alone: the rows are written at once, because it is their number that counts."""
+    project = create_project(actor=root, name="many", title="Five hundred services")
+    manuela = User.objects.create_user("manuela", password=PASSWORDS["manuela"])
+    Membership.objects.create(user=manuela, project=project, role=Role.OPERATOR)
+    nodes = Node.objects.bulk_create(
+        Node(
+            project=project, name=f"node-{at:03}", address=f"198.51.100.{at}", public_key="-", sealed_private_key=b"-"
+        )
+        for at in range(MANY_NODES)
+    )
+    image = Image.objects.create(
+        project=project, image_id="sha256:" + "ab" * 32, manifest_digest="", architecture="amd64", layers=[], size=0
+    )
+    releases = [Release.objects.create(project=project, number=at, image=image) for at in (1, 2, 3)]
+    rows = [
+        Service(project=project, node=node, name=f"shop-{at}", live_release=releases[(node.pk + at) % 3], ports=[])
+        for node in nodes
+        for at in range(SERVICES_EACH)
+    ]
+    Service.objects.bulk_create(rows)
+    by_node: dict[int, dict[str, Any]] = {}
+    for row in rows:
+        by_node.setdefault(row.node_id, {})[row.name] = service_facts(row, row.live_release)
+    Reading.objects.bulk_create(
+        Reading(node=node, taken_at=timezone.now(), facts=node_facts(node.name, by_node[node.pk])) for node in nodes
+    )
