@@ -27,7 +27,8 @@ class ReleaseForm(forms.Form):
 
     def __init__(self, *args: Any, project: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for name, rows in (("image", project.images.all()), ("files", project.files_versions.all())):
+        images, files = project.images.defer("layers", "config"), project.files_versions.defer("manifest")
+        for name, rows in (("image", images), ("files", files)):
             field = self.fields[name]
             assert isinstance(field, forms.ModelChoiceField)  # noqa: S101 - narrows the type for the checker
             field.queryset = rows

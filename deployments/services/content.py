@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from django.db import transaction
 from django.db.models import RestrictedError
 
+from ffsweb.accounts.models import Project
 from ffsweb.audit.services import record
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ def remove_image(*, image: Image, actor: User, request: HttpRequest | None = Non
     """Forget an image; its blobs go with the next sweep of the store. Raises StillNeeded."""
     try:
         with transaction.atomic():
+            # Under the same lock as a release is made: it cannot come to need the image meanwhile.
+            Project.objects.select_for_update().get(pk=image.project_id)
             record(
                 actor=actor,
                 action="image.remove",

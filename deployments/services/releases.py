@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from ffsweb.accounts.models import User
 
 
+class Gone(Exception):
+    """The image was removed since it was chosen."""
+
+
 def make_release(
     *,
     project: Project,
@@ -27,10 +31,12 @@ def make_release(
     note: str = "",
     request: HttpRequest | None = None,
 ) -> Release:
-    """Number a new release; it holds a copy of the settings, so later changes of them do not alter it."""
+    """Number a new release; it holds a copy of the settings, so later changes do not alter it. Raises Gone."""
     with transaction.atomic():
-        # The project row is the lock under which numbers are given out (SQLite: IMMEDIATE does the same).
+        # Under this lock numbers are given out and images go (SQLite: IMMEDIATE does the same).
         Project.objects.select_for_update().get(pk=project.pk)
+        if not project.images.filter(pk=image.pk).exists():
+            raise Gone(f"The image {image} was removed meanwhile. No release was made.")
         last = Release.objects.filter(project=project).aggregate(last=Max("number"))["last"] or 0
         plain, sealed = snapshot(project.settings.all())
         release = Release.objects.create(

@@ -74,7 +74,7 @@ def detail(request: ProjectRequest, project: str, node: str, service: str) -> Ht
             "verbs": VERBS,
             "operations": operations.filter(~Q(kind="journal"))[:15],
             "journal": operations.filter(kind="journal").first(),
-            "releases": Release.objects.filter(project=found.project).select_related("image", "files")[:10],
+            "releases": Release.objects.filter(project=found.project).for_lists()[:10],
         },
     )
 

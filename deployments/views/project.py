@@ -28,6 +28,6 @@ def overview(request: ProjectRequest, project: str) -> HttpResponse:
         "steps": steps,
         "done": all(done for _, _, done in steps),
         "operations": Operation.objects.filter(project=found)[:8],
-        "release": found.releases.select_related("image", "files").first(),
+        "release": found.releases.for_lists().first(),
     }
     return render(request, "deployments/project.html", context)

@@ -9,7 +9,7 @@ from django.views.decorators.http import require_http_methods
 
 from deployments.forms.content import ReleaseForm
 from deployments.models import Release, Service
-from deployments.services.releases import make_release
+from deployments.services.releases import Gone, make_release
 from ffsweb.accounts.access import ProjectRequest, project_view
 from ffsweb.accounts.models import Role
 from ffsweb.web.forms import posted
@@ -19,7 +19,7 @@ from ffsweb.web.htmx import go
 @project_view(Role.VIEWER)
 def listing(request: ProjectRequest, project: str) -> HttpResponse:
     """All releases, newest first, with where they run."""
-    rows = Release.objects.filter(project=request.project).select_related("image", "files")
+    rows = Release.objects.filter(project=request.project).for_lists()
     context = {
         "releases": rows.prefetch_related("live_on__node"),
         "images": request.project.images.count(),
@@ -34,9 +34,13 @@ def create(request: ProjectRequest, project: str) -> HttpResponse:
     """Make a release of an image, files and the settings of the moment."""
     form = ReleaseForm(posted(request), project=request.project)
     if request.method == "POST" and form.is_valid():
-        release = make_release(project=request.project, actor=request.user, request=request, **form.cleaned_data)
-        messages.success(request, f"Release {release.number} was made.")
-        return go(request, "deployments:release", project=project, number=release.number)
+        try:
+            release = make_release(project=request.project, actor=request.user, request=request, **form.cleaned_data)
+        except Gone as error:
+            form.add_error("image", str(error))
+        else:
+            messages.success(request, f"Release {release.number} was made.")
+            return go(request, "deployments:release", project=project, number=release.number)
     status = 422 if request.method == "POST" else 200
     context = {"form": form, "images": request.project.images.count(), "settings": request.project.settings.count()}
     return render(request, "deployments/release_form.html", context, status=status)
@@ -45,7 +49,7 @@ def create(request: ProjectRequest, project: str) -> HttpResponse:
 @project_view(Role.VIEWER)
 def detail(request: ProjectRequest, project: str, number: int) -> HttpResponse:
     """One release, and the services that it can be deployed to."""
-    rows = Release.objects.select_related("image", "files")
+    rows = Release.objects.select_related("image", "files").defer("files__manifest")
     found = get_object_or_404(rows, project=request.project, number=number)
     services = Service.objects.filter(project=request.project).select_related("node", "live_release")
     return render(request, "deployments/release.html", {"release": found, "services": services})
