@@ -11,6 +11,7 @@ SERVICE_UID = 1600
 
 # On the node.
 NODE_PROGRAM = "/usr/local/bin/ffs-node"
+SUDO_RULE = f"/etc/sudoers.d/50-{DASHBOARD_USER}"
 NODE_ETC = "/etc/ffs"
 NODE_STATE = "/var/lib/ffs-node"
 SERVICES = "/var/lib/ffs"

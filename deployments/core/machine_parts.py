@@ -136,7 +136,7 @@ def _access(spec: MachineSpec) -> list[Block]:
         "A fragment of its own, so that neither Ignition's nor anybody's authorized_keys is touched.",
     )
     rule = f"{layout.DASHBOARD_USER} ALL=(root) NOPASSWD: {layout.NODE_PROGRAM}\n"
-    sudo = _file(f"/etc/sudoers.d/50-{layout.DASHBOARD_USER}", 0o440, rule, comment="That one program, nothing else.")
+    sudo = _file(layout.SUDO_RULE, 0o440, rule, comment="That one program, nothing else.")
     return [key, sudo]
 
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from deployments.core import layout
 from deployments.core.facts import NodeFacts, facts_of
 from deployments.core.node_argv import Argv
 from deployments.core.node_commands import facts
@@ -80,11 +81,12 @@ class NodeProgram:
 
 def _no_answer(status: int, err: str) -> str:
     said = err.strip()[-400:]
+    # Both are sudo's words (sudo 1.9, plugins/sudoers/sudoers.c).
+    if status == 127 or "command not found" in said:
+        return f"The node has no {layout.NODE_PROGRAM}. Nothing was changed. Install the machine from its file."
     if "sudo" in said or "password is required" in said:
         return (
             "The user ffsweb may not run ffs-node by sudo on this node. Nothing was changed. Check the file "
-            "/etc/sudoers.d/ffsweb there, or install the machine anew from its file."
+            f"{layout.SUDO_RULE} there, or install the machine anew from its file."
         )
-    if status == 127 or "not found" in said:
-        return "The node has no /usr/local/bin/ffs-node. Nothing was changed. Install the machine from its file."
     return f"ffs-node gave no answer (status {status}). {said}".strip()
