@@ -82,6 +82,9 @@ class Installation:
 
     def prepare(self) -> None:
         """Migrate and collect static files, as ``make up`` does first."""
-        for command in (("migrate", "--verbosity", "0"), ("manage", "collectstatic", "--no-input", "--verbosity", "0")):
+        for command in (
+            ("migrate", "--verbosity", "0"),
+            ("manage", "collectstatic", "--no-input", "--verbosity", "0"),
+        ):
             done = self.ffs(*command)
             assert done.returncode == 0, done.stderr
