@@ -14,6 +14,8 @@ from ffsweb.accounts.models import Project
 from ffsweb.remote.keys import BadPublicKey, parse_public_key
 
 _DNS = re.compile(r"(?=.{1,253}\Z)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
+_SCOPE = re.compile(r"\A[^%]*(%[a-z0-9_.-]{1,15})?\Z")
+"""At most an interface after the percent sign of an IPv6 address; Python itself would take any text there."""
 _TAG = re.compile(r"[a-z0-9][a-z0-9_.-]{0,31}\Z")
 MAX_TAGS = 20
 MAX_KEYS = 50
@@ -59,6 +61,8 @@ class NodeForm(forms.ModelForm):
         """An IP address or a DNS name."""
         address = self.cleaned_data["address"].strip().lower()
         try:
+            if not _SCOPE.search(address):
+                raise ValueError("an odd scope")
             return str(ipaddress.ip_address(address))
         except ValueError:
             if not _DNS.match(address) or address.replace(".", "").isdigit():

@@ -9,6 +9,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from certificates.models import Certificate
+from deployments.core.firewall import SSH_PORT
 from deployments.core.node_argv import RESERVED_SERVICES
 from deployments.models import Service
 
@@ -67,6 +68,8 @@ class ServiceForm(forms.ModelForm):
             raise ValidationError(f"At most {MAX_PORTS} ports.")
         ports = [_parse(word) for word in words]
         wanted = [(port["host"], port["protocol"]) for port in ports]
+        if (SSH_PORT, "tcp") in wanted:
+            raise ValidationError(f"Host port {SSH_PORT} is SSH's, by which the dashboard reaches the node.")
         for pair in wanted:
             if wanted.count(pair) > 1:
                 raise ValidationError(f"Host port {pair[0]} is given twice.")

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.urls import reverse
+from django.utils import timezone
 
 from ffsweb.accounts.models import Project, User
 
@@ -14,6 +15,8 @@ from .reading import Reading
 
 BOOTSTRAP_COUNTS = timedelta(days=7)
 """How long the host key of a machine file counts; long enough to install a machine, short enough to be forgotten."""
+AWAITED = 10
+"""Machine files of one node whose host keys count at once; with another download the eldest is retired."""
 
 host_name = RegexValidator(
     r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", "Use up to 63 lower-case letters, digits and hyphens."
@@ -109,3 +112,8 @@ class HostKey(models.Model):
     def counts_until(self) -> datetime:
         """When a bootstrap key stops to count if its machine was not contacted before."""
         return self.created_at + BOOTSTRAP_COUNTS
+
+    @property
+    def expired(self) -> bool:
+        """Whether it is a bootstrap key whose time is over."""
+        return self.kind == self.Kind.BOOTSTRAP and timezone.now() >= self.counts_until

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from deployments.models import Node, Service
 from ffsweb.operations.errors import Busy
+from ffsweb.operations.models import Hold
 
 
 @contextmanager
@@ -23,6 +24,21 @@ def busy_by_name() -> Iterator[None]:
             actor=busy.actor,
             since=busy.since,
         ) from busy
+
+
+def refuse_if_held(row: Node | Service, resources: Iterable[str], busy: type[Exception], nothing: str) -> None:
+    """Raise ``busy`` with who holds one of ``resources``; ``nothing`` says what was not done. One query."""
+    held = Hold.objects.filter(resource__in=list(resources)).select_related("operation").first()
+    if held is not None:
+        raise busy(
+            f"{row} is in use by operation {held.operation_id} “{held.operation.title}”, which "
+            f"{held.operation.actor_name} asked for. {nothing}: wait for its end, or cancel it."
+        )
+
+
+def whole_node(node: Node) -> list[str]:
+    """The node and all its services: what an operation on the node as a whole holds. One query."""
+    return [node.resource, *(service.resource for service in node.services.all())]
 
 
 def _name(resource: str) -> str:

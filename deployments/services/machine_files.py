@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from django.conf import settings
@@ -12,6 +12,7 @@ from deployments.core.butane import translate
 from deployments.core.install import InstallCommand, commands_for
 from deployments.core.machine import MachineService, MachineSpec, butane
 from deployments.models import HostKey
+from deployments.models.node import AWAITED
 from deployments.nodekit import ffs_node_script, restore_unit
 from deployments.services.signing import upgrade_signers
 from ffsweb.audit.services import record
@@ -24,19 +25,22 @@ if TYPE_CHECKING:
     from deployments.models import Node
     from ffsweb.accounts.models import User
 
+Kind = Literal["bu", "ign"]
+
 
 @dataclass(frozen=True, slots=True)
 class MachineFile:
     """A file for download; ``text`` holds the private half of a host key."""
 
-    text: str
+    text: str = field(repr=False)
     content_type: str
 
 
-def make_machine_files(
-    *, node: Node, actor: User, kind: Literal["bu", "ign"] | str, request: HttpRequest | None = None
-) -> MachineFile:
-    """Make ``ffs.bu`` or ``ffs.ign``; only the public half of its host key is kept. Raises MachineError."""
+def make_machine_files(*, node: Node, actor: User, kind: Kind, request: HttpRequest | None = None) -> MachineFile:
+    """Make ``ffs.bu`` or ``ffs.ign``; only the public half of its host key is kept. Raises MachineError.
+
+    From now on its host key is awaited, beside those of the ``AWAITED`` newest files.
+    """
     private_key, line = keys.generate(comment=node.name)
     public_key = keys.parse_public_key(line)
     text = butane(machine_spec(node, private_key, line))
@@ -49,6 +53,7 @@ def make_machine_files(
             public_key=public_key.line,
             fingerprint=public_key.fingerprint,
         )
+        _retire_the_eldest(node)
         record(
             actor=actor,
             action="node.machine_file",
@@ -58,6 +63,12 @@ def make_machine_files(
             request=request,
         )
     return MachineFile(text=text, content_type="application/yaml" if kind == "bu" else "application/json")
+
+
+def _retire_the_eldest(node: Node) -> None:
+    awaited = HostKey.objects.filter(node=node, kind=HostKey.Kind.BOOTSTRAP).order_by("-created_at", "-pk")
+    eldest = list(awaited.values_list("pk", flat=True)[AWAITED:])
+    awaited.filter(pk__in=eldest).update(kind=HostKey.Kind.RETIRED)
 
 
 def machine_spec(node: Node, host_key: Secret, host_key_line: str) -> MachineSpec:

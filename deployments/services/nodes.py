@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from deployments.models import HostKey, Node
 from deployments.models.node import node_key_context
+from deployments.services.edits import Edit
+from deployments.services.holding import refuse_if_held, whole_node
 from ffsweb.audit.services import record
-from ffsweb.operations.models import Hold
 from ffsweb.remote import keys
 from ffsweb.web.keys import worker_sealer
 
@@ -20,70 +21,112 @@ if TYPE_CHECKING:
     from ffsweb.accounts.models import Project, User
 
 
+ADDRESS = frozenset({"address", "ssh_port"})
+"""What an operation connects to, again and again while it runs."""
+
+
 class NodeBusy(Exception):
     """An operation is at work on the node or on one of its services."""
 
 
+class NameTaken(Exception):
+    """The project has a node of this name."""
+
+
+class NotAwaited(Exception):
+    """The host key is none that a machine file handed out, or it was retired meanwhile."""
+
+
 def create_node(*, project: Project, actor: User, fields: dict[str, Any], request: HttpRequest | None = None) -> Node:
-    """Make a node with an SSH key of its own, whose private half is sealed for the worker. One transaction."""
+    """Make a node with an SSH key of its own, whose private half is sealed for the worker. Raises NameTaken."""
     private_key, public_key = keys.generate(comment=f"ffsweb {project.name} {fields['name']}")
-    with transaction.atomic():
-        node = Node.objects.create(
-            project=project,
-            public_key=public_key,
-            sealed_private_key=worker_sealer().seal(private_key, node_key_context(public_key)),
-            **fields,
-        )
-        record(
-            actor=actor,
-            action="node.create",
-            project=project,
-            target=str(node),
-            detail={"address": node.address, "ssh_port": node.ssh_port},
-            request=request,
-        )
+    try:
+        with transaction.atomic():
+            node = Node.objects.create(
+                project=project,
+                public_key=public_key,
+                sealed_private_key=worker_sealer().seal(private_key, node_key_context(public_key)),
+                **fields,
+            )
+            record(
+                actor=actor,
+                action="node.create",
+                project=project,
+                target=str(node),
+                detail={"address": node.address, "ssh_port": node.ssh_port},
+                request=request,
+            )
+    except IntegrityError as error:
+        raise NameTaken(f"{project} has a node {fields['name']} already.") from error
     return node
 
 
 def edit_node(*, node: Node, actor: User, fields: dict[str, Any], request: HttpRequest | None = None) -> None:
-    """Change what an operator may change of a node; the audit event names the changed fields."""
-    changed = {name: value for name, value in fields.items() if getattr(node, name) != value}
+    """Change what an operator may change of a node; the audit event says what it was and what it is.
+
+    Raises NodeBusy for another address while an operation is at work: it would go on with another machine.
+    """
     with transaction.atomic():
-        for name, value in changed.items():
-            setattr(node, name, value)
-        if changed:
-            node.save(update_fields=list(changed))
-            record(
-                actor=actor,
-                action="node.edit",
-                project=node.project,
-                target=str(node),
-                detail={"changed": sorted(changed)},
-                request=request,
-            )
+        row = _locked(node)
+        edit = Edit.of(row, fields)
+        if not edit:
+            return
+        if ADDRESS & set(edit.after):
+            refuse_if_held(row, whole_node(row), NodeBusy, "Nothing was changed")
+        edit.apply(row)
+        record(
+            actor=actor,
+            action="node.edit",
+            project=row.project,
+            target=str(row),
+            detail=edit.detail(),
+            request=request,
+        )
 
 
 def remove_node(*, node: Node, actor: User, request: HttpRequest | None = None) -> None:
     """Forget a node and its services; the machine itself is left as it is. Raises NodeBusy."""
     with transaction.atomic():
-        resources = [node.resource, *(service.resource for service in node.services.all())]
-        if Hold.objects.filter(resource__in=resources).exists():
-            raise NodeBusy(f"An operation is at work on {node}. Nothing was removed: wait for its end, or cancel it.")
-        record(actor=actor, action="node.remove", project=node.project, target=str(node), request=request)
-        node.delete()
+        row = _locked(node)
+        refuse_if_held(row, whole_node(row), NodeBusy, "Nothing was removed")
+        record(
+            actor=actor,
+            action="node.remove",
+            project=row.project,
+            target=str(row),
+            detail={"address": row.address, "services": [service.name for service in row.services.all()]},
+            request=request,
+        )
+        row.delete()
 
 
 def reprovision(*, key: HostKey, actor: User, request: HttpRequest | None = None) -> None:
-    """Trust the named bootstrap key from now on, because its machine was installed anew; the others are retired."""
+    """Trust the named bootstrap key from now on, because its machine was installed anew; the others are retired.
+
+    What was proven to run there counts no longer. Raises NodeBusy, NotAwaited.
+    """
     with transaction.atomic():
-        others = HostKey.objects.filter(node=key.node).exclude(pk=key.pk)
+        node = _locked(key.node)
+        refuse_if_held(node, whole_node(node), NodeBusy, "Nothing was changed")
+        awaited = HostKey.objects.filter(pk=key.pk, kind=HostKey.Kind.BOOTSTRAP)
+        if awaited.update(created_at=timezone.now()) != 1:
+            raise NotAwaited(f"The host key {key.fingerprint} is not awaited any more. Nothing was changed.")
+        others = HostKey.objects.filter(node=node).exclude(pk=key.pk)
         others.exclude(kind=HostKey.Kind.RETIRED).update(kind=HostKey.Kind.RETIRED)
-        HostKey.objects.filter(pk=key.pk).update(created_at=timezone.now())
+        node.services.update(live_release=None, unit_text="")
         record(
             actor=actor,
             action="node.reprovision",
-            project=key.node.project,
-            target=str(key.node),
+            project=node.project,
+            target=str(node),
             detail={"fingerprint": key.fingerprint},
             request=request,
         )
+
+
+def _locked(node: Node) -> Node:
+    rows = Node.objects.select_for_update(of=("self",)).select_related("project")
+    found = rows.get(pk=node.pk)
+    # A deploy locks its services before it takes the hold: one of the two comes first.
+    list(found.services.select_for_update().order_by("pk").values_list("pk"))
+    return found

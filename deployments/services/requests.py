@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from django.db import transaction
 
-from deployments.services.holding import busy_by_name
+from deployments.services.holding import busy_by_name, whole_node
 from ffsweb.audit.services import record
 from ffsweb.operations.services import Target, enqueue
 
@@ -33,14 +33,14 @@ def request_reading(*, node: Node, actor: User, request: HttpRequest | None = No
 
 
 def request_enrolment(*, node: Node, actor: User, request: HttpRequest | None = None) -> Operation:
-    """Make the first contact with a node; raises Busy."""
+    """Make the first contact with a node, which is held with all its services; raises Busy."""
     return _request(
         kind="enrol",
         title=f"First contact with {node}",
         project=node.project,
         actor=actor,
         target=node,
-        holds=[node.resource],
+        holds=whole_node(node),
         request=request,
     )
 

@@ -50,9 +50,13 @@ def create(request: ProjectRequest, project: str, node: str) -> HttpResponse:
     found = find_node(request, node)
     form = ServiceForm(posted(request), node=found)
     if request.method == "POST" and form.is_valid():
-        made = services.create_service(node=found, actor=request.user, fields=form.cleaned_data, request=request)
-        messages.success(request, f"{made} was described. It runs after its first deploy.")
-        return go(request, "deployments:service", project=project, node=node, service=made.name)
+        try:
+            made = services.create_service(node=found, actor=request.user, fields=form.cleaned_data, request=request)
+        except services.NameTaken as taken:
+            form.add_error("name", str(taken))
+        else:
+            messages.success(request, f"{made} was described. It runs after its first deploy.")
+            return go(request, "deployments:service", project=project, node=node, service=made.name)
     status = 422 if request.method == "POST" else 200
     return render(request, "deployments/service_form.html", {"form": form, "node": found}, status=status)
 
@@ -86,9 +90,13 @@ def edit(request: ProjectRequest, project: str, node: str, service: str) -> Http
     found = find_service(request, node, service)
     form = ServiceForm(posted(request), instance=Service.objects.get(pk=found.pk), node=found.node)
     if request.method == "POST" and form.is_valid():
-        services.edit_service(service=found, actor=request.user, fields=form.cleaned_data, request=request)
-        messages.success(request, f"{found} was changed. The change reaches the node with the next deploy.")
-        return go(request, "deployments:service", project=project, node=node, service=service)
+        try:
+            services.edit_service(service=found, actor=request.user, fields=form.cleaned_data, request=request)
+        except services.ServiceBusy as busy:
+            form.add_error(None, str(busy))
+        else:
+            messages.success(request, f"{found} was changed. The change reaches the node with the next deploy.")
+            return go(request, "deployments:service", project=project, node=node, service=service)
     status = 422 if request.method == "POST" else 200
     context = {"form": form, "node": found.node, "service": found}
     return render(request, "deployments/service_form.html", context, status=status)
@@ -140,7 +148,7 @@ def journal(request: ProjectRequest, project: str, node: str, service: str) -> H
     found = find_service(request, node, service)
     operation = requests.request_journal(
         service=found,
-        search=request.POST.get("search", "").strip()[:200],
+        search="".join(each for each in request.POST.get("search", "") if each.isprintable()).strip()[:200],
         follow=request.POST.get("follow") == "on",
         actor=request.user,
         request=request,

@@ -29,7 +29,7 @@ def page(request: ProjectRequest, project: str, node: str) -> HttpResponse:
             "services": found.services.all(),
             "commands": machine_files.install_commands(found),
             "pinned": found.host_keys.filter(kind=HostKey.Kind.PINNED).first(),
-            "awaited": found.host_keys.filter(kind=HostKey.Kind.BOOTSTRAP)[:10],
+            "awaited": found.host_keys.filter(kind=HostKey.Kind.BOOTSTRAP),
             "counts_days": BOOTSTRAP_COUNTS.days,
         },
     )
@@ -49,7 +49,7 @@ def ignition(request: ProjectRequest, project: str, node: str) -> HttpResponse:
     return _download(request, project, node, kind="ign")
 
 
-def _download(request: ProjectRequest, project: str, node: str, *, kind: str) -> HttpResponse:
+def _download(request: ProjectRequest, project: str, node: str, *, kind: machine_files.Kind) -> HttpResponse:
     found = find_node(request, node)
     try:
         made = machine_files.make_machine_files(node=found, actor=request.user, kind=kind, request=request)

@@ -42,11 +42,15 @@ def create(request: ProjectRequest, project: str) -> HttpResponse:
     """Describe a new machine."""
     form = NodeForm(posted(request), project=request.project)
     if request.method == "POST" and form.is_valid():
-        node = services.create_node(
-            project=request.project, actor=request.user, fields=form.cleaned_data, request=request
-        )
-        messages.success(request, f"{node} was described. Give it a service, then download its machine file.")
-        return go(request, "deployments:node", project=project, node=node.name)
+        try:
+            node = services.create_node(
+                project=request.project, actor=request.user, fields=form.cleaned_data, request=request
+            )
+        except services.NameTaken as taken:
+            form.add_error("name", str(taken))
+        else:
+            messages.success(request, f"{node} was described. Give it a service, then download its machine file.")
+            return go(request, "deployments:node", project=project, node=node.name)
     status = 422 if request.method == "POST" else 200
     return render(request, "deployments/node_form.html", {"form": form}, status=status)
 
@@ -78,9 +82,13 @@ def edit(request: ProjectRequest, project: str, node: str) -> HttpResponse:
     found = find_node(request, node)
     form = NodeForm(posted(request), instance=Node.objects.get(pk=found.pk), project=request.project)
     if request.method == "POST" and form.is_valid():
-        services.edit_node(node=found, actor=request.user, fields=form.cleaned_data, request=request)
-        messages.success(request, f"{found} was changed.")
-        return go(request, "deployments:node", project=project, node=found.name)
+        try:
+            services.edit_node(node=found, actor=request.user, fields=form.cleaned_data, request=request)
+        except services.NodeBusy as busy:
+            form.add_error(None, str(busy))
+        else:
+            messages.success(request, f"{found} was changed.")
+            return go(request, "deployments:node", project=project, node=found.name)
     status = 422 if request.method == "POST" else 200
     return render(request, "deployments/node_form.html", {"form": form, "node": found}, status=status)
 
@@ -136,6 +144,10 @@ def reprovision(request: ProjectRequest, project: str, node: str, key: int) -> H
     """Trust one named bootstrap key again, because the machine was installed anew with its file."""
     found = find_node(request, node)
     chosen = get_object_or_404(HostKey, pk=key, node=found, kind=HostKey.Kind.BOOTSTRAP)
-    services.reprovision(key=chosen, actor=request.user, request=request)
-    messages.success(request, f"{found} is now expected with the host key {chosen.fingerprint}.")
+    try:
+        services.reprovision(key=chosen, actor=request.user, request=request)
+    except (services.NodeBusy, services.NotAwaited) as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, f"{found} is now expected with the host key {chosen.fingerprint}.")
     return go(request, "deployments:node", project=project, node=node)
