@@ -90,7 +90,7 @@ def _metal_url(values: _Values) -> InstallCommand:
     return InstallCommand(
         "Bare metal, from an address",
         f"Boot the live ISO where it reaches a server of yours that holds {FILE}, and run this; it fetches the file "
-        f"now and takes no other one (`sha512sum {FILE}` says its hash). It erases {values.device}.",
+        f"now and takes no other one; sha512sum {FILE} prints its hash. It erases {values.device}.",
         _lines(
             f"sudo coreos-installer install {values.device}",
             f"--architecture {values.architecture} --stream stable",

@@ -48,6 +48,13 @@ class BoardRow:
         """The state in words."""
         return STATES[self.state]
 
+    @property
+    def heartbeat_at(self) -> datetime | None:
+        """When the node had last heard of the program: its age counts from the reading, not from now."""
+        if self.read_at is None or self.heartbeat_age is None:
+            return None
+        return self.read_at - timedelta(seconds=self.heartbeat_age)
+
 
 def fleet_board(user: User, *, project: str = "", state: str = "", search: str = "") -> list[BoardRow]:
     """The services that ``user`` may see, filtered. Three queries, whatever the number of nodes."""

@@ -39,17 +39,17 @@ NAVIGATION = (
     _tab("system:home", "System", "settings", "system", admins_only=True),
 )
 PROJECT = (
-    _tab("deployments:project", "Overview", "home", "", "plans", "edit", "remove"),
+    _tab("deployments:project", "Overview", "home", "", "edit", "remove"),
     _tab("deployments:nodes", "Nodes", "server", "nodes"),
     _tab("deployments:services", "Services", "box", "services"),
-    _tab("deployments:releases", "Releases", "tag", "releases", "images", "files"),
+    _tab("deployments:releases", "Releases", "tag", "releases", "images", "files", "plans"),
     _tab("certificates:list", "Certificates", "certificate", "certificates"),
     _tab("deployments:settings", "Settings", "adjustments", "settings"),
     _tab("projects:members", "Members", "users", "members"),
     _tab("audit:project", "Audit", "list-check", "audit", admins_only=True),
 )
 RELEASES = (
-    _tab("deployments:releases", "Releases", "tag", "releases"),
+    _tab("deployments:releases", "Releases", "tag", "releases", "plans"),
     _tab("deployments:images", "Images", "package", "images"),
     _tab("deployments:files", "Files", "folder", "files"),
 )

@@ -134,7 +134,9 @@ def project_tabs(context: dict[str, Any]) -> list[tabs.Link]:
     """The tabs of ``request.project`` for this person's role in it."""
     request: Any = context["request"]
     admin = request.role == "admin"
-    return tabs.links(tabs.PROJECT, _segment(request.path, 2), admin=admin, args=(request.project.name,))
+    # An operation belongs to a project, but its page to none of the tabs.
+    current = _segment(request.path, 2) if _segment(request.path, 0) == "projects" else "elsewhere"
+    return tabs.links(tabs.PROJECT, current, admin=admin, args=(request.project.name,))
 
 
 @register.simple_tag(takes_context=True)
