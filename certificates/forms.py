@@ -8,6 +8,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from certificates.core.x509 import MAX_PEM
+from ffsweb.web.forms import SecretTextarea
 
 
 class CertificateForm(forms.Form):
@@ -18,13 +19,14 @@ class CertificateForm(forms.Form):
     chain_text = forms.CharField(
         required=False,
         label="Or as text",
-        widget=forms.Textarea(attrs={"rows": 5, "spellcheck": "false", "autocomplete": "off"}),
+        # A key may be pasted here by mistake, or a file of both.
+        widget=SecretTextarea(attrs={"rows": 5}),
     )
     key_file = forms.FileField(required=False, label="Private key (PEM file)")
     key_text = forms.CharField(
         required=False,
         label="Or as text",
-        widget=forms.Textarea(attrs={"rows": 5, "spellcheck": "false", "autocomplete": "off"}),
+        widget=SecretTextarea(attrs={"rows": 5}),
     )
     passphrase = forms.CharField(
         required=False,

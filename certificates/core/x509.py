@@ -148,8 +148,12 @@ def _check_order(chain: list[x509.Certificate]) -> None:
 
 def _short_name(name: x509.Name) -> str:
     common = name.get_attributes_for_oid(NameOID.COMMON_NAME)
-    text = str(common[0].value) if common else name.rfc4514_string()
-    return text[:255]
+    return _printable(str(common[0].value) if common else name.rfc4514_string())[:255]
+
+
+def _printable(text: str) -> str:
+    # Who signs may write what they like: control and direction characters, and NUL, which no database takes.
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 
 def _names(certificate: x509.Certificate) -> tuple[str, ...]:
@@ -160,4 +164,4 @@ def _names(certificate: x509.Certificate) -> tuple[str, ...]:
     found = extension.value
     names = [*found.get_values_for_type(x509.DNSName)]
     names += [str(address) for address in found.get_values_for_type(x509.IPAddress)]
-    return tuple(names)
+    return tuple(map(_printable, names))

@@ -16,6 +16,9 @@ from ffsweb.audit.services import record
 from ffsweb.sealed import Secret
 from ffsweb.web.keys import worker_sealer
 
+LABEL = 80
+"""Characters of a label."""
+
 
 class AlreadyThere(MaterialError):
     """The project has this certificate."""
@@ -46,7 +49,7 @@ def add_certificate(
         with transaction.atomic():
             certificate = Certificate.objects.create(
                 project=project,
-                label=label or pair.subject or pair.fingerprint[:12],
+                label=(label or pair.subject or pair.fingerprint[:12])[:LABEL],
                 fingerprint=pair.fingerprint,
                 subject=pair.subject,
                 issuer=pair.issuer,
@@ -72,19 +75,21 @@ def add_certificate(
     return certificate
 
 
-def remove_certificate(
-    *, certificate: Certificate, actor: User, in_use: bool, request: HttpRequest | None = None
-) -> None:
-    """Remove a certificate that no service uses (the caller knows: ``in_use``); raises StillUsed."""
-    if in_use:
-        raise StillUsed("A service uses this certificate. Give the service another one first.")
-    with transaction.atomic():
-        record(
-            actor=actor,
-            action="certificate.remove",
-            project=certificate.project,
-            target=str(certificate),
-            detail={"fingerprint": certificate.fingerprint},
-            request=request,
-        )
-        certificate.delete()
+def remove_certificate(*, certificate: Certificate, actor: User, request: HttpRequest | None = None) -> None:
+    """Remove a certificate that nothing uses; raises StillUsed.
+
+    Who uses it is the database's knowledge: rows of other applications refer to it and restrict its removal.
+    """
+    try:
+        with transaction.atomic():
+            record(
+                actor=actor,
+                action="certificate.remove",
+                project=certificate.project,
+                target=str(certificate),
+                detail={"fingerprint": certificate.fingerprint},
+                request=request,
+            )
+            certificate.delete()
+    except IntegrityError as error:  # RestrictedError is one; so is what a row raises that came meanwhile
+        raise StillUsed("A service uses this certificate. Give the service another one first.") from error

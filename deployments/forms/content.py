@@ -8,6 +8,7 @@ from django import forms
 
 from deployments.models import FilesVersion, Image
 from deployments.models.setting import setting_name
+from ffsweb.web.forms import SecretTextarea
 
 
 class ArchiveForm(forms.Form):
@@ -44,7 +45,7 @@ class EnvForm(forms.Form):
         required=False,
         max_length=256 * 1024,
         label="Or its text",
-        widget=forms.Textarea(attrs={"rows": 8, "spellcheck": "false", "autocomplete": "off"}),
+        widget=SecretTextarea(attrs={"rows": 8}),
     )
     plain_names = forms.CharField(
         required=False,
@@ -62,7 +63,7 @@ class SettingForm(forms.Form):
         required=False,
         strip=False,
         max_length=64 * 1024,
-        widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false", "autocomplete": "off"}),
+        widget=SecretTextarea(attrs={"rows": 2}),
     )
     plain = forms.BooleanField(
         required=False, help_text="Not secret: the value is shown on pages and written into the unit."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
+from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
 from deployments.core.env_file import EnvError
@@ -24,6 +25,7 @@ def listing(request: ProjectRequest, project: str) -> HttpResponse:
     return _page(request, env=EnvForm(), single=SettingForm())
 
 
+@sensitive_post_parameters()
 @project_view(Role.ADMIN)
 @require_POST
 def import_file(request: ProjectRequest, project: str) -> HttpResponse:
@@ -46,6 +48,7 @@ def import_file(request: ProjectRequest, project: str) -> HttpResponse:
     return _page(request, env=form, single=SettingForm(), status=422)
 
 
+@sensitive_post_parameters()
 @project_view(Role.ADMIN)
 @require_POST
 def change(request: ProjectRequest, project: str) -> HttpResponse:

@@ -13,6 +13,17 @@ def posted(request: HttpRequest) -> QueryDict | None:
     return request.POST if request.method == "POST" else None
 
 
+class SecretTextarea(forms.Textarea):
+    """Takes a secret of several lines and never shows it again, not even beside its own error."""
+
+    def __init__(self, attrs: dict[str, Any] | None = None) -> None:
+        super().__init__({"spellcheck": "false", "autocomplete": "off", **(attrs or {})})
+
+    def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
+        """As of any text area, without the value."""
+        return super().get_context(name, None, attrs)
+
+
 class ConfirmNameForm(forms.Form):
     """A destructive verb: the name of what goes has to be typed. Used with ``ui/confirm.html``."""
 
