@@ -69,6 +69,17 @@ def parse_env(text: str) -> tuple[EnvEntry, ...]:
     return tuple(reader.entries.values())
 
 
+def problem_of(name: str, value: str) -> str:
+    """Why a setting cannot have this name or this value, "" if it can; the name is well formed. Tells no value."""
+    if name.startswith(_RESERVED):
+        return f"{name}: names beginning with FFS_ are the dashboard's own."
+    if _CONTROL.search(value):
+        return f"the value of {name} holds a control character."
+    if len(value.encode()) > MAX_VALUE:
+        return f"the value of {name} is longer than {MAX_VALUE // 1024} KiB."
+    return ""
+
+
 class _Bad(Exception):
     pass
 
@@ -102,12 +113,9 @@ class _Reader:
             raise _Bad("a name is made of letters, digits and underscores (128 at most), and begins with no digit.")
         if match["space"]:
             raise _Bad(f"there is a space between {name} and the equals sign.")
-        if name.startswith(_RESERVED):
-            raise _Bad(f"{name}: names beginning with FFS_ are the dashboard's own.")
-        if _CONTROL.search(value):
-            raise _Bad(f"the value of {name} holds a control character.")
-        if len(value.encode()) > MAX_VALUE:
-            raise _Bad(f"the value of {name} is longer than {MAX_VALUE // 1024} KiB.")
+        problem = problem_of(name, value)
+        if problem:
+            raise _Bad(problem)
         if name in self.entries:
             raise _Bad(f"{name} was given already, at line {self.entries[name].line}.")
         self.entries[name] = EnvEntry(name, value, number)

@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 
+from deployments.core.env_file import problem_of
 from deployments.models import FilesVersion, Image
 from deployments.models.setting import setting_name
 from ffsweb.web.forms import SecretTextarea
@@ -68,3 +69,16 @@ class SettingForm(forms.Form):
     plain = forms.BooleanField(
         required=False, help_text="Not secret: the value is shown on pages and written into the unit."
     )
+
+    def clean_value(self) -> str:
+        """Line breaks as applications expect them; browsers send two characters for one."""
+        return str(self.cleaned_data["value"]).replace("\r\n", "\n")
+
+    def clean(self) -> dict[str, Any]:
+        """The rules of a ``.env``."""
+        data = super().clean() or {}
+        if "name" in data and "value" in data:
+            problem = problem_of(data["name"], data["value"])
+            if problem:
+                raise forms.ValidationError(problem[:1].upper() + problem[1:])
+        return data
