@@ -2,8 +2,8 @@
 
 kombu 5.7 then takes the channel apart under the message that is still out: putting it back (kombu #582, #970) and
 acknowledging it later both end in an AttributeError that ends the worker, and with it every operation in it. Here
-nothing is put back, since the tick sends again what is due, and an acknowledgement that comes too late is the
-connection error that Celery expects and logs.
+nothing is put back, since the tick sends again what is due, and an acknowledgement that comes too late is dropped:
+a message that comes twice finds its operation claimed.
 """
 
 from __future__ import annotations
@@ -18,6 +18,11 @@ class Channel(redis.Channel):
     """A channel that can be asked for its connection after it has lost it."""
 
     do_restore = False
+
+    def basic_ack(self, delivery_tag: str, multiple: bool = False) -> None:  # noqa: FBT001, FBT002 - kombu's signature
+        """Nothing to do once the connection is lost: the message may come again, which harms nothing here."""
+        if self.connection is not None:
+            super().basic_ack(delivery_tag, multiple=multiple)
 
     def _connparams(self, asynchronous: bool = False) -> Any:  # noqa: FBT001, FBT002 - kombu's signature
         if self.connection is None:
