@@ -8,8 +8,8 @@ from typing import Any
 
 from asgiref.sync import markcoroutinefunction
 from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured, PermissionDenied
-from django.http import HttpRequest
+from django.core.exceptions import BadRequest, ImproperlyConfigured, PermissionDenied
+from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_vary_headers
 
@@ -44,6 +44,30 @@ class DeclaredAccess:
         if settings.DEBUG:
             raise ImproperlyConfigured(f"{name} carries no decorator of ffsweb.accounts.access.")
         raise PermissionDenied(f"{name} does not say who it is for.")
+
+
+class NoNul:
+    """Refuses an address with a NUL in it: nobody types one, and no query may carry it to the database."""
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+        if iscoroutinefunction(get_response):
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> Any:
+        return self.get_response(request)
+
+    def process_view(
+        self, request: HttpRequest, _view: Callable[..., Any], _args: tuple[Any, ...], _kwargs: dict[str, Any]
+    ) -> None:
+        """Raises before the view is called: 404 for the path, 400 for the query."""
+        if "\0" in request.path_info:
+            raise Http404("There is no such page.")
+        if any("\0" in text for name, values in request.GET.lists() for text in (name, *values)):
+            raise BadRequest("The address holds a NUL.")
 
 
 class PrivatePages:

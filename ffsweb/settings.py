@@ -77,6 +77,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "ffsweb.middleware.DeclaredAccess",
+    "ffsweb.middleware.NoNul",
 ]
 
 ROOT_URLCONF = "ffsweb.urls"
