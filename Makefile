@@ -9,7 +9,7 @@ PYTHON ?= python3
 TEMPLATES = $(shell find templates ffsweb certificates deployments -name '*.html')
 export PYTHON
 
-.PHONY: setup up test fix lint types contracts migrations test-quick test-machines test-postgres demo clean
+.PHONY: setup up test fix lint types contracts migrations test-quick test-machines test-postgres demo screenshots clean
 .DEFAULT_GOAL := up
 
 setup: .venv/.synced
@@ -58,6 +58,10 @@ test-postgres: setup
 # A node, a dashboard and a deploy, until Ctrl-C.
 demo: setup
 	@exec $(BIN)/python -m tests.demo
+
+# Pictures of each page, in both themes and two widths, in screenshots/ (root, a lab and Chromium).
+screenshots: setup
+	FFSWEB_SCREENSHOTS=$(CURDIR)/screenshots $(BIN)/pytest -q tests/browser/test_main_path.py
 
 clean:
 	rm -rf .venv var/tools static .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
