@@ -75,9 +75,9 @@ PAGES = {
             "cancelled",
             "unknown",
             "needs_hands",
-            "journal",
         )
     },
+    "operations:detail@journal": ("alice", "/operations/{operations[journal]}/?from=2541"),
     "audit:project": ("alice", f"{P}/audit/"),
     "audit:all": ("root", "/system/audit/"),
     "audit:chain": ("root", "/system/audit/chain/"),

@@ -24,12 +24,12 @@ from .seed import PASSWORDS
 
 pytestmark = pytest.mark.browser
 
-FOCUS = """() => {
+FOCUS = r"""() => {
   const at = document.activeElement, box = at.getBoundingClientRect(), style = getComputedStyle(at);
   const x = box.x + Math.min(box.width / 2, 20), y = box.y + box.height / 2;
   const top = document.elementFromPoint(x, y);
   return {
-    text: (at.innerText || at.getAttribute("aria-label") || at.name || "").trim(), href: at.getAttribute("href") ?? "",
+    text: (at.innerText || at.getAttribute("aria-label") || at.name || "").replace(/\s+/g, " ").trim(), href: at.getAttribute("href") ?? "",
     shown: style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2 || style.boxShadow !== "none",
     seen: !!top && (top === at || at.contains(top) || top.contains(at)),
     nowhere: at === document.body,
