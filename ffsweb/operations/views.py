@@ -11,6 +11,7 @@ from django.http import HttpResponse, HttpResponseRedirect, JsonResponse, Stream
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.cache import patch_vary_headers
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
@@ -55,7 +56,9 @@ def detail(request: OperationRequest, operation_id: int) -> HttpResponse:
     operation = request.operation
     part = request.headers.get("HX-Request") == "true"
     context = {**_situation(request, operation), **({} if part else _log(request, operation))}
-    return render(request, "operations/detail.html" + ("#situation" if part else ""), context)
+    answer = render(request, "operations/detail.html" + ("#situation" if part else ""), context)
+    patch_vary_headers(answer, ["HX-Request"])  # the back button must not show a fragment
+    return answer
 
 
 @project_view(Role.VIEWER, of=project_of)

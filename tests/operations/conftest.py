@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
-from django.db import connections
 from kombu import pools
 
 from ffsweb.accounts.models import Membership, Project, Role, User
@@ -20,19 +19,6 @@ from ffsweb.operations.models import Operation
 from ffsweb.operations.stopping import process
 
 from .processes import RedisServer
-
-
-def _keep_sqlite_in_a_file() -> None:
-    """The engine has several threads, and these tests several processes: a database in memory is not enough.
-
-    Done when this file is collected, so that it holds whichever test comes first.
-    """
-    configuration = connections["default"].settings_dict
-    if "sqlite3" in configuration["ENGINE"] and not configuration["TEST"]["NAME"]:
-        configuration["TEST"]["NAME"] = str(settings.DATA / "test.sqlite3")
-
-
-_keep_sqlite_in_a_file()
 
 
 @pytest.fixture(autouse=True)

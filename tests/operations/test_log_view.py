@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.db import connections
 from playwright.sync_api import Page, expect, sync_playwright
 
 from ffsweb.operations import wakeup
@@ -91,6 +92,7 @@ def page(web: Web, carol, monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
         page.on("console", lambda said: errors.append(said.text) if "Content Security Policy" in said.text else None)
         yield page
         browser.close()
+        connections.close_all()  # under a running event loop Django has others than the test has after it
         assert not errors, errors
 
 
@@ -202,6 +204,26 @@ def test_a_laptop_that_slept_gets_what_it_missed(page, web, enqueue):
     page.context.set_offline(False)
     expect(page.locator("#L50")).to_be_visible(timeout=10_000)
     assert numbers(page) == list(range(1, 51))
+
+
+def test_a_page_that_nobody_looks_at_gives_its_connection_back(page, web, enqueue):
+    operation = enqueue("any")
+    page.clock.install()
+    page.goto(f"{web.url}/operations/{operation.pk}/")
+    expect(status(page)).to_have_text("Live")
+    look = """hidden => {
+        Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+        document.dispatchEvent(new Event("visibilitychange"));
+    }"""
+    page.evaluate(look, True)
+    page.clock.fast_forward(61_000)
+    expect(status(page)).to_have_text("Resting while this page is hidden")
+    write(operation, 20)
+    assert numbers(page) == []
+    page.evaluate(look, False)
+    expect(page.locator("#L20")).to_be_visible()
+    expect(status(page)).to_have_text("Live")
+    assert numbers(page) == list(range(1, 21))
 
 
 def test_without_a_free_stream_the_page_asks_now_and_then(page, web, enqueue):

@@ -24,8 +24,6 @@ from ffsweb.operations.models import LogLine, Operation
 from .asgi import Exchange, cookie_of, fetch
 from .processes import wait_until
 
-pytestmark = pytest.mark.urls("tests.operations.urls")
-
 
 @pytest.fixture(autouse=True)
 def no_reader_is_left(monkeypatch: pytest.MonkeyPatch, transactional_db: None):
@@ -57,7 +55,16 @@ def in_loop(main: Callable[[], Coroutine[None, None, None]]) -> None:
     asyncio.run(main())
 
 
-later = sync_to_async
+def later(act: Callable[..., object]) -> Callable[..., Coroutine[None, None, object]]:
+    """``act`` in a thread, which keeps no connection to the database."""
+
+    def closing(*arguments: object, **named: object) -> object:
+        try:
+            return act(*arguments, **named)
+        finally:
+            connections.close_all()
+
+    return sync_to_async(closing)
 
 
 def events_of(operation: Operation, after: int = 0) -> str:

@@ -214,7 +214,7 @@ def test_the_list_shows_what_one_may_see_and_filters_it(enqueue, visit, bob, car
         assert shown in page
         assert hidden not in page
     assert "Nothing matches" in client.get("/operations/?state=succeeded").content.decode()
-    assert "Failed one" in client.get("/operations/?state=nonsense&kind=%00&project=other").content.decode()
+    assert "Failed one" in client.get("/operations/?state=nonsense&kind=nonsense&project=other").content.decode()
     assert "No operations yet" in visit(mallory).get("/operations/").content.decode()
     assert visit(None).get("/operations/").status_code == 302
 

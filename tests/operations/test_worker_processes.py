@@ -51,6 +51,11 @@ def lines_of(operation: Operation) -> list[str]:
     return [text for _, text in rows]
 
 
+def ticking() -> bool:
+    """The tick, which beat would send; always true."""
+    return services.tick() >= 0
+
+
 def test_a_worker_that_is_killed_is_replaced_and_no_line_is_lost_or_doubled(
     enqueue, start_worker, world, redis_broker
 ):
@@ -61,8 +66,11 @@ def test_a_worker_that_is_killed_is_replaced_and_no_line_is_lost_or_doubled(
     first.kill()
 
     second = start_worker()
-    wait_until(lambda: services.tick() or state_of(operation) == "succeeded", seconds=15)
-    wait_until(lambda: state_of(operation) == "succeeded", seconds=30, what="the second worker finishing")
+    wait_until(
+        lambda: ticking() and state_of(operation) == "succeeded",
+        seconds=50,
+        what="the second worker finishing",
+    )
 
     lines = lines_of(operation)
     assert lines[: len(seen)] == seen
@@ -92,9 +100,9 @@ def test_sigterm_parks_what_runs_and_ends_the_worker_in_time(enqueue, start_work
     assert Hold.objects.get().operation_id == operation.pk
 
     start_worker()  # nobody tells it: it looks by itself when it starts
-    wait_until(lambda: operation.steps.filter(attempt=2).exists(), seconds=5, what="the next start going on")
+    wait_until(lambda: operation.steps.filter(attempt=2).exists(), seconds=25, what="the next start going on")
     services.cancel(operation, actor=None)
-    wait_until(lambda: state_of(operation) == "cancelled", seconds=2, what="the cancel")
+    wait_until(lambda: state_of(operation) == "cancelled", seconds=5, what="the cancel")
     assert world.read_text() == "began\nbegan\ncleaned up\n"
     assert not Hold.objects.exists()
 
@@ -139,7 +147,7 @@ def test_a_worker_that_sleeps_through_its_lease_is_refused(enqueue, start_worker
     wait_until(lambda: operation.steps.filter(state="done").exists())
     first.send(signal.SIGSTOP)
     start_worker()
-    wait_until(lambda: services.tick() or operation.steps.filter(attempt=2).exists(), seconds=15)
+    wait_until(lambda: ticking() and operation.steps.filter(attempt=2).exists(), seconds=40)
     first.send(signal.SIGCONT)
     wait_until(lambda: state_of(operation) == "succeeded", seconds=30)
     time.sleep(1.0)

@@ -1,5 +1,5 @@
 // The live log of an operation. The server's numbers decide everything: a line is shown once, in its place, or not yet.
-const SHOWN = 5000, PAGE = 1000, SILENCE = 40000, LONGEST_PAUSE = 15000;
+const SHOWN = 5000, PAGE = 1000, SILENCE = 40000, LONGEST_PAUSE = 15000, REST = 60000;
 
 class LogView extends HTMLElement {
   connectedCallback() {
@@ -27,7 +27,7 @@ class LogView extends HTMLElement {
     on(this.querySelector("[data-earlier]"), "click", (event) => this.earlier(event));
     this.querySelector("[data-later]")?.closest(".log-more").remove(); // they come by themselves
     for (const name of ["online", "pageshow"]) on(window, name, () => this.wakeUp());
-    on(document, "visibilitychange", () => document.hidden || this.wakeUp());
+    on(document, "visibilitychange", () => (document.hidden ? this.restSoon() : this.wakeUp()));
     this.watchdog = setInterval(() => this.source && Date.now() - this.heard > SILENCE && this.lost(0), 5000);
 
     const wanted = /^#L(\d+)$/.exec(location.hash)?.[1];
@@ -45,6 +45,7 @@ class LogView extends HTMLElement {
     this.abort.abort();
     clearInterval(this.watchdog);
     clearTimeout(this.timer);
+    clearTimeout(this.rest);
     this.source?.close();
     this.finished = true;
   }
@@ -78,7 +79,20 @@ class LogView extends HTMLElement {
     this.timer = setTimeout(() => this.fill(), wait);
   }
 
+  // A browser has six connections for all its pages of one server: a page that nobody looks at gives its own back.
+  restSoon() {
+    clearTimeout(this.rest);
+    this.rest = setTimeout(() => {
+      if (!document.hidden || this.finished || this.held) return;
+      this.source?.close();
+      this.source = null;
+      clearTimeout(this.timer);
+      this.say("Resting while this page is hidden");
+    }, REST);
+  }
+
   wakeUp() {
+    clearTimeout(this.rest);
     if (!this.finished && !this.held && (!this.source || Date.now() - this.heard > SILENCE / 2)) this.lost(0);
   }
 
