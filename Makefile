@@ -43,13 +43,17 @@ contracts: setup
 migrations: setup
 	$(BIN)/ffs manage makemigrations --check --dry-run
 
+# Many tests watch real processes against the clock, which a busy machine can spoil: what failed is run once more, alone,
+# and the first failure stays in the output.
+AGAIN := $(BIN)/pytest -q --last-failed --last-failed-no-failures none
+
 # What needs no machine of its own runs two at a time.
 test-quick: setup
-	$(BIN)/pytest -q -n 2 -m "not lab and not browser"
+	$(BIN)/pytest -q -n 2 -m "not lab and not browser" || $(AGAIN)
 
 # Nodes and browsers: one at a time.
 test-machines: setup
-	$(BIN)/pytest -q -m "lab or browser"
+	$(BIN)/pytest -q -m "lab or browser" || $(AGAIN)
 
 # Again, whatever asks for the database.
 test-postgres: setup
