@@ -2,7 +2,11 @@
 
 import os
 
-from django.core.asgi import get_asgi_application
+import django
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ffsweb.settings")
-application = get_asgi_application()
+django.setup(set_prefix=False)
+
+from ffsweb.intake import Application  # noqa: E402 - it needs the applications
+
+application = Application()

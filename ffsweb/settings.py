@@ -78,6 +78,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "ffsweb.middleware.DeclaredAccess",
     "ffsweb.middleware.NoNul",
+    "ffsweb.intake.Refusals",
 ]
 
 ROOT_URLCONF = "ffsweb.urls"
@@ -124,7 +125,8 @@ CACHES = {
     }
 }
 
-# An image archive is larger than /tmp may be, and is moved, not copied, from here into the store.
+# An image archive is larger than /tmp may be; from here its file is moved, not copied, to where the worker finds it.
+# The body that it comes in is written here too, see ffsweb/intake.py.
 FILE_UPLOAD_TEMP_DIR = str(DATA / "incoming") if (DATA / "incoming").is_dir() else None
 FILE_UPLOAD_PERMISSIONS = 0o600
 FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o700

@@ -15,8 +15,10 @@ from deployments.services.uploads import UploadRefused, take_upload
 from ffsweb.accounts.access import ProjectRequest, project_view
 from ffsweb.accounts.models import Role
 from ffsweb.web.htmx import go
+from ffsweb.web.uploads import upload_view
 
 
+@upload_view
 @project_view(Role.VIEWER, write=Role.OPERATOR)
 @require_http_methods(["GET", "POST"])
 def images(request: ProjectRequest, project: str) -> HttpResponse:
@@ -45,6 +47,7 @@ def remove_image(request: ProjectRequest, project: str, image: int) -> HttpRespo
     return go(request, "deployments:images", project=project)
 
 
+@upload_view
 @project_view(Role.VIEWER, write=Role.OPERATOR)
 @require_http_methods(["GET", "POST"])
 def files(request: ProjectRequest, project: str) -> HttpResponse:

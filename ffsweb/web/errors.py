@@ -25,11 +25,16 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
     return _page(request, 404, reason)
 
 
+def refused(request: HttpRequest, status: int, reason: str) -> HttpResponse:
+    """413 or 507: what was sent was not taken."""
+    return _page(request, status, reason, template="errors/413.html")
+
+
 def server_error(request: HttpRequest) -> HttpResponse:
     """500, without the database: it may be what is broken."""
     return HttpResponse(render_to_string("errors/500.html"), status=500)
 
 
-def _page(request: HttpRequest, status: int, reason: str) -> HttpResponse:
-    template = "errors/fragment.html" if is_partial(request) else f"errors/{status}.html"
+def _page(request: HttpRequest, status: int, reason: str, template: str = "") -> HttpResponse:
+    template = "errors/fragment.html" if is_partial(request) else template or f"errors/{status}.html"
     return render(request, template, {"reason": reason, "status": status}, status=status)

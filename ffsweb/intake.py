@@ -1,0 +1,190 @@
+"""Bodies of requests: a large one is taken only from who may upload, and written to the data disk alone.
+
+Django's own handler writes every body to the system's temporary directory, whoever sends it and however large it is,
+before it looks at the request. Here it is asked first: anybody may send ``SMALL`` bytes, enough for every form; more
+is for views that take uploads (``ffsweb.web.uploads``), and for people whose role admits them there. A body that is
+refused is not kept; ``Refusals`` answers with the reason, and the rest of what is sent is thrown away as it comes.
+"""
+
+from __future__ import annotations
+
+import io
+import shutil
+import tempfile
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from importlib import import_module
+from inspect import iscoroutinefunction
+from typing import IO, Any
+
+from asgiref.sync import markcoroutinefunction, sync_to_async
+from django.conf import settings
+from django.contrib.auth import get_user
+from django.core.exceptions import RequestAborted
+from django.core.handlers.asgi import ASGIHandler, ASGIRequest
+from django.http import Http404, HttpRequest
+from django.urls import resolve
+
+from ffsweb.accounts.access import Kind, declared
+from ffsweb.accounts.models import Project, User
+from ffsweb.web.errors import refused
+from ffsweb.web.measures import size_in_words
+from ffsweb.web.uploads import takes_uploads
+
+SMALL = 5_000_000
+"""Bytes that anybody may send; Django itself takes half of it in fields that are no files."""
+ENVELOPE = 1_000_000
+"""Bytes by which the body of an upload may be larger than its file."""
+COPIES = 3
+"""Of an upload, at its peak: the body, the file in it, and what the worker makes of it in the store."""
+KEEP_FREE = 512 * 1024 * 1024
+"""Bytes that stay free for the database, whatever is uploaded."""
+
+Message = dict[str, Any]
+REFUSAL = "ffsweb.refusal"
+
+
+class Refusal(Exception):
+    """The body is not taken; the text says why."""
+
+    def __init__(self, status: HTTPStatus, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+class Incoming:
+    """What comes in of one request. Once it was refused, all that still comes is thrown away."""
+
+    def __init__(self, scope: Message, receive: Callable[[], Awaitable[Message]]) -> None:
+        self.scope = scope
+        self.given_up = False
+        self._receive = receive
+
+    async def __call__(self) -> Message:
+        """The next message; when given up, only that the client has gone."""
+        while True:
+            message = await self._receive()
+            if not self.given_up or message["type"] == "http.disconnect":
+                return message
+
+    @property
+    def announced(self) -> int:
+        """The length that the client announces, in bytes; 0 if it does not."""
+        for name, value in self.scope.get("headers", ()):
+            if name == b"content-length" and value.isdigit() and len(value) < 20:
+                return int(value)
+        return 0
+
+
+class Application(ASGIHandler):
+    """Django's ASGI application, with bodies as said above."""
+
+    async def handle(self, scope: Message, receive: Any, send: Any) -> None:
+        """One request."""
+        await super().handle(scope, Incoming(scope, receive), send)
+
+    async def read_body(self, receive: Any) -> IO[bytes]:
+        """The body, or an empty one and the reason in the scope. Raises RequestAborted when the client has gone."""
+        body = tempfile.SpooledTemporaryFile(  # noqa: SIM115 - the handler closes it
+            max_size=settings.FILE_UPLOAD_MAX_MEMORY_SIZE, dir=settings.FILE_UPLOAD_TEMP_DIR
+        )
+        try:
+            await self._fill(body, receive)
+        except Refusal as refusal:
+            receive.given_up = True
+            receive.scope[REFUSAL] = refusal
+            body.close()
+            return io.BytesIO()
+        except BaseException:
+            body.close()
+            raise
+        body.seek(0)
+        return body
+
+    async def _fill(self, body: Any, incoming: Incoming) -> None:
+        size, limit = 0, SMALL
+        if incoming.announced > limit:
+            limit = await sync_to_async(allowance)(incoming.scope, incoming.announced)
+        while True:
+            message = await incoming()
+            if message["type"] == "http.disconnect":
+                raise RequestAborted
+            size += len(message.get("body", b""))
+            if size > limit:
+                limit = await sync_to_async(allowance)(incoming.scope, size)
+            try:
+                body.write(message.get("body", b""))
+            except OSError as error:
+                raise Refusal(
+                    HTTPStatus.INSUFFICIENT_STORAGE,
+                    f"The dashboard's disk took no more: {error.strerror}. Nothing was kept.",
+                ) from error
+            if not message.get("more_body", False):
+                break
+        if not incoming.announced and size:
+            # Django takes a body whose length was not announced for an empty one.
+            incoming.scope["headers"] = [*incoming.scope["headers"], (b"content-length", str(size).encode())]
+
+
+def allowance(scope: Message, size: int) -> int:
+    """How many bytes may come, when ``size`` are to come or have come. Raises Refusal. Four queries."""
+    limit = settings.UPLOAD_LIMIT + ENVELOPE if _may_upload(scope) else SMALL
+    if size > limit:
+        shown = size_in_words(settings.UPLOAD_LIMIT if limit > SMALL else SMALL)
+        raise Refusal(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            f"This was too large: at most {shown} are taken here. Nothing was kept.",
+        )
+    if shutil.disk_usage(settings.DATA).free < COPIES * size + KEEP_FREE:
+        raise Refusal(
+            HTTPStatus.INSUFFICIENT_STORAGE,
+            f"The dashboard's disk has not enough room: an upload of {size_in_words(size)} needs {COPIES} times as "
+            "much for a while. Nothing was kept.",
+        )
+    return limit
+
+
+def _may_upload(scope: Message) -> bool:
+    """Whether the view takes uploads and the person's role admits them. What the view does itself, it does again."""
+    request = ASGIRequest(scope, io.BytesIO())
+    try:
+        match = resolve(request.path_info)
+    except Http404:
+        return False
+    access = declared(match.func)
+    if not takes_uploads(match.func) or access is None or access.kind is not Kind.PROJECT:
+        return False
+    store = import_module(settings.SESSION_ENGINE).SessionStore
+    request.session = store(request.COOKIES.get(settings.SESSION_COOKIE_NAME))
+    user = get_user(request)
+    name = str(match.kwargs.get("project", ""))
+    project = None if "\0" in name else Project.objects.filter(name=name).first()
+    if project is None or not isinstance(user, User):
+        return False
+    held, needed = project.role_of(user), access.role_for("POST")
+    return held is not None and needed is not None and held.includes(needed)
+
+
+class Refusals:
+    """The middleware that answers for a body that was refused."""
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        self.get_response = get_response
+        self._async = iscoroutinefunction(get_response)
+        if self._async:
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> Any:
+        if self._async:
+            return self._later(request)
+        refusal = getattr(request, "scope", {}).get(REFUSAL)
+        return refused(request, refusal.status, str(refusal)) if refusal else self.get_response(request)
+
+    async def _later(self, request: HttpRequest) -> Any:
+        refusal = getattr(request, "scope", {}).get(REFUSAL)
+        if refusal:
+            return await sync_to_async(refused)(request, refusal.status, str(refusal))
+        return await self.get_response(request)
