@@ -16,7 +16,7 @@ from . import claims, ending
 from .contract import Claim
 from .errors import LeaseLost
 from .models import LogLine, Operation, OperationTarget, Step
-from .states import StepState
+from .states import State, StepState
 from .writes import Finish, Line, Mark, Park, Progress, StepWrite, Write
 
 
@@ -96,6 +96,8 @@ class Journal:
         values: dict[str, Any] = {"state": step.state, "message": step.message, "evidence": step.evidence}
         if step.state is StepState.INTENT:
             Step.objects.update_or_create(**key, defaults={**values, "started_at": step.at, "finished_at": None})
+            if step.target_id is not None:
+                self._begin_target(operation, step.target_id)
         else:
             Step.objects.filter(**key).update(**values, finished_at=step.at)
 
@@ -104,7 +106,14 @@ class Journal:
             state=mark.state, message=mark.message
         )
 
+    def _begin_target(self, operation: Operation, target_id: int) -> None:
+        """What something is done to has begun, whether or not its kind marked it."""
+        OperationTarget.objects.filter(pk=target_id, operation=operation, state=State.QUEUED).update(
+            state=State.RUNNING
+        )
+
     def _write_progress(self, operation: Operation, progress: Progress) -> None:
+        self._begin_target(operation, progress.target_id)
         OperationTarget.objects.filter(pk=progress.target_id, operation=operation).update(
             bytes_done=progress.done, bytes_total=progress.total
         )

@@ -407,12 +407,14 @@ def test_each_target_has_its_result_and_one_failure_is_not_that_of_the_others(en
 def test_targets_that_never_began_are_said_to_be_so(enqueue, kind):
     def run(context: Context) -> Outcome:
         context.mark(A, "running")
+        with context.step("stage", C):  # what has a step has begun, marked or not
+            pass
         return Outcome("rolled_back", "All on the old release.")
 
-    operation = enqueue(kind(run), targets=(A, B))
+    operation = enqueue(kind(run), targets=(A, B, C))
     runner.run(operation.pk)
     rows = {target.key: (target.state, target.message) for target in operation.targets.all()}
-    assert rows == {A.key: ("rolled_back", ""), B.key: ("cancelled", "Not begun.")}
+    assert rows == {A.key: ("rolled_back", ""), B.key: ("cancelled", "Not begun."), C.key: ("rolled_back", "")}
 
 
 def test_work_on_many_nodes_writes_by_one_thread_and_in_the_order_of_each_node(enqueue, kind):
