@@ -10,13 +10,15 @@ from typing import Any
 
 import pytest
 
+from deployments.execution import stage
+from deployments.execution.deploy_target import DeployTarget
 from deployments.models import HostKey, Plan, Service
 from deployments.models import Node as NodeRow
 from deployments.services import deploys
 from ffsweb.operations.models import Operation
 from tests.deployments.fleet import Fleet, run
 from tests.lab import rows
-from tests.lab.deployed import UNTOUCHED, Site, get, one_message
+from tests.lab.deployed import UNTOUCHED, Site, get, one_message, wait_for
 from tests.lab.lab import Lab
 from tests.lab.waiting import greeting, until
 
@@ -122,7 +124,27 @@ def test_a_node_that_is_cut_off(planned: Running) -> None:
     one_message(ended, "failed", planned.node.address)
     assert ended.message.endswith(UNTOUCHED)
     assert planned.container() == before
-    assert get(planned.node)["version"] == "1.0"
+    wait_for(lambda: get(planned.node)["version"] == "1.0", "it answers again", 20)
+
+
+def test_a_node_that_is_cut_off_between_the_preflight_and_the_staging(
+    planned: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = stage.stage
+
+    def cut_off(target: DeployTarget) -> object:
+        planned.node.cut()
+        return plain(target)
+
+    monkeypatch.setattr(stage, "stage", cut_off)
+    before = planned.container()
+    ended = run(deploys.request_deploy(plan=planned.planned, actor=planned.fleet.alice))
+    assert planned.container() == before
+    planned.node.heal()
+    assert ended.state == "failed", ended.message
+    assert ended.message.endswith(UNTOUCHED)
+    assert planned.container() == before
+    wait_for(lambda: get(planned.node)["version"] == "1.0", "it answers again", 20)
 
 
 def test_a_dashboard_key_that_was_taken_off_the_node(planned: Running) -> None:
