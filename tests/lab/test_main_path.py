@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import socket
-import ssl
 import subprocess
 import threading
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,21 +23,13 @@ from ffsweb.operations.models import LogLine, Operation
 from ffsweb.web.keys import worker_opener
 from tests.certificates.material import intermediate, server
 from tests.deployments.fleet import Fleet, log_of
+from tests.lab.deployed import get
 from tests.lab.lab import Lab
 from tests.lab.nodes import Node
 
 pytestmark = [pytest.mark.lab, pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
 
 SENTINEL = "sentinel-7f3a91c2-never-to-be-seen"
-
-
-def get(node: Node, path: str = "/") -> dict[str, Any]:
-    """What the sample application answers over HTTPS."""
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    with urllib.request.urlopen(f"https://{node.address}:443{path}", context=context, timeout=10) as answer:
-        return dict(json.loads(answer.read()))
 
 
 class Machine:
