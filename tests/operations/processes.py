@@ -19,6 +19,8 @@ import redis
 from django.db import connections
 
 ROOT = Path(__file__).resolve().parents[2]
+DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL")
+"""Before a command: nothing outlives a test process that is itself killed (prctl(2), PR_SET_PDEATHSIG)."""
 
 
 def wait_until(condition: Callable[[], Any], *, seconds: float = 20.0, what: str = "the condition") -> Any:
@@ -62,7 +64,7 @@ class RedisServer:
 
     def start(self) -> None:
         self._process = subprocess.Popen(
-            [server_program(), "--port", "0", "--unixsocket", str(self.socket), "--unixsocketperm", "700",
+            [*DIES_WITH_US, server_program(), "--port", "0", "--unixsocket", str(self.socket), "--unixsocketperm", "700",
              "--save", "", "--appendonly", "no", "--dir", str(self.data)],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -113,7 +115,17 @@ class Worker:
         }
         with log.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "celery", "-A", "ffsweb.celery", "worker", "--loglevel", "INFO"],
+                [
+                    *DIES_WITH_US,
+                    sys.executable,
+                    "-m",
+                    "celery",
+                    "-A",
+                    "ffsweb.celery",
+                    "worker",
+                    "--loglevel",
+                    "INFO",
+                ],
                 cwd=ROOT,
                 env=environment,
                 stdout=output,

@@ -20,7 +20,7 @@ from ffsweb.operations.services import Target
 from tests.browser.conftest import CHROMIUM_OPTIONS, chromium
 
 from .asgi import cookie_of
-from .processes import ROOT, RedisServer, database_url, wait_until
+from .processes import DIES_WITH_US, ROOT, RedisServer, database_url, wait_until
 from .test_stream import finish
 from .test_views import write as append
 
@@ -51,7 +51,7 @@ class Web:
         }
         with self._log.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "uvicorn", "--port", str(self.port), "--lifespan", "off",
+                [*DIES_WITH_US, sys.executable, "-m", "uvicorn", "--port", str(self.port), "--lifespan", "off",
                  "--timeout-graceful-shutdown", "1", "ffsweb.asgi:application"],
                 cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT,
             )  # fmt: skip
