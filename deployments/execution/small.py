@@ -119,7 +119,8 @@ def journal(context: Context) -> Outcome:
     target = context.operation.targets[0]
     service = service_of(target)
     params = context.operation.params
-    for release in service.project.releases.order_by("-number")[:5]:
+    recent = list(service.project.releases.order_by("-number")[:5])
+    for release in {*recent, *([service.live_release] if service.live_release else [])}:
         protect_release(context, release)
     follow = bool(params.get("follow"))
     argv = node_commands.logs(
