@@ -24,7 +24,8 @@ class ServiceForm(forms.ModelForm):
     ports = forms.CharField(
         required=False,
         max_length=400,
-        help_text="Published ports as host:container, separated by spaces or commas, such as 443:8443.",
+        help_text="Published ports as host:container, separated by spaces or commas, such as 443:8443 or "
+        "53:5353/udp.",
     )
 
     class Meta:

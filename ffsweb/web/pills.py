@@ -30,6 +30,7 @@ PILLS: dict[str, Pill] = {
     # steps
     "pending": Pill(_CALM, "circle-dashed", "Pending"),
     "done": Pill(_GOOD, "check", "Done"),
+    "interrupted": Pill(_WARN, "player-pause", "Interrupted"),
     "skipped": Pill(_CALM, "player-skip-forward", "Skipped"),
     # services and units
     "live": Pill(_GOOD, "check", "Live"),
@@ -43,6 +44,7 @@ PILLS: dict[str, Pill] = {
     "unhealthy": Pill(_BAD, "heart-broken", "Unhealthy"),
     "never_deployed": Pill(_CALM, "circle-dashed", "Never deployed"),
     "pending_confirm": Pill(_BUSY, "loader-2", "Waiting for the gate"),
+    "degraded": Pill(_BAD, "alert-triangle", "Degraded"),
     "behind": Pill(_WARN, "versions", "Behind"),
     "drifted": Pill(_WARN, "alert-triangle", "Drifted"),
     # nodes
