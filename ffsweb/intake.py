@@ -22,6 +22,7 @@ from django.conf import settings
 from django.contrib.auth import get_user
 from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest
+from django.db import close_old_connections
 from django.http import Http404, HttpRequest
 from django.urls import resolve
 
@@ -104,14 +105,14 @@ class Application(ASGIHandler):
     async def _fill(self, body: Any, incoming: Incoming) -> None:
         size, limit = 0, SMALL
         if incoming.announced > limit:
-            limit = await sync_to_async(allowance)(incoming.scope, incoming.announced)
+            limit = await sync_to_async(_asked)(incoming.scope, incoming.announced)
         while True:
             message = await incoming()
             if message["type"] == "http.disconnect":
                 raise RequestAborted
             size += len(message.get("body", b""))
             if size > limit:
-                limit = await sync_to_async(allowance)(incoming.scope, size)
+                limit = await sync_to_async(_asked)(incoming.scope, size)
             try:
                 body.write(message.get("body", b""))
             except OSError as error:
@@ -124,6 +125,14 @@ class Application(ASGIHandler):
         if not incoming.announced and size:
             # Django takes a body whose length was not announced for an empty one.
             incoming.scope["headers"] = [*incoming.scope["headers"], (b"content-length", str(size).encode())]
+
+
+def _asked(scope: Message, size: int) -> int:
+    """``allowance`` outside of any request, so that nobody else closes its connection to the database."""
+    try:
+        return allowance(scope, size)
+    finally:
+        close_old_connections()
 
 
 def allowance(scope: Message, size: int) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 from asgiref.sync import markcoroutinefunction
 from django.conf import settings
-from django.core.exceptions import BadRequest, ImproperlyConfigured, PermissionDenied
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_vary_headers
@@ -47,7 +47,7 @@ class DeclaredAccess:
 
 
 class NoNul:
-    """Refuses an address with a NUL in it: nobody types one, and no query may carry it to the database."""
+    """Refuses a path with a NUL in it: nobody types one, and PostgreSQL answers it with an error of its own."""
 
     sync_capable = True
     async_capable = True
@@ -63,11 +63,9 @@ class NoNul:
     def process_view(
         self, request: HttpRequest, _view: Callable[..., Any], _args: tuple[Any, ...], _kwargs: dict[str, Any]
     ) -> None:
-        """Raises before the view is called: 404 for the path, 400 for the query."""
+        """Raises before the view is called. What stands in a query is for the views and their forms."""
         if "\0" in request.path_info:
             raise Http404("There is no such page.")
-        if any("\0" in text for name, values in request.GET.lists() for text in (name, *values)):
-            raise BadRequest("The address holds a NUL.")
 
 
 class PrivatePages:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Any
 
 from django.db import models
 
 from deployments.core.filetree import FileTree, tree_from_json
 from ffsweb.accounts.models import Project
+
+from .storable import storable, storable_text
 
 
 class Image(models.Model):
@@ -30,6 +33,11 @@ class Image(models.Model):
 
     def __str__(self) -> str:
         return self.reference or self.image_id[7:19]
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Stores it; what no database takes of an archive's text is replaced, and its name cut to what fits."""
+        self.reference, self.config = storable_text(self.reference)[:255], storable(self.config)
+        super().save(*args, **kwargs)
 
 
 class FilesVersion(models.Model):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Any
 
 from django.db import models
 
 from deployments.core.facts import FactsError, NodeFacts, facts_from
+
+from .storable import storable, storable_text
 
 
 class Reading(models.Model):
@@ -21,6 +24,11 @@ class Reading(models.Model):
         ordering = ["-taken_at"]
         get_latest_by = "taken_at"
         indexes = [models.Index(fields=["node", "-taken_at"])]
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Stores it; what no database takes of a node's text is replaced."""
+        self.facts, self.error = storable(self.facts), storable_text(self.error)
+        super().save(*args, **kwargs)
 
     def parsed(self) -> NodeFacts | None:
         """The facts, or None where there are none: ``problem`` says why. Parsed once per row."""

@@ -15,7 +15,9 @@ from ffsweb.web.htmx import is_partial
 def board(request: PersonRequest) -> HttpResponse:
     """Project × node: what runs where, and how long ago that was read. Filters stand in the address."""
     projects = list(Project.objects.visible_to(request.user))
-    chosen = {name: request.GET.get(name, "").strip()[:80] for name in ("project", "state", "search")}
+    chosen = {
+        name: request.GET.get(name, "").replace("\0", "").strip()[:80] for name in ("project", "state", "search")
+    }
     rows = fleet_board(request.user, **chosen)
     template = "deployments/fleet.html#board" if is_partial(request) else "deployments/fleet.html"
     context = {

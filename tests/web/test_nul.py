@@ -27,8 +27,7 @@ def test_a_path_with_a_nul_is_not_there(visit: Visit, alice: User, project: Proj
         assert b"There is no such page." in answer.content
 
 
-@pytest.mark.parametrize("query", ["search=%00", "search=a%00b", "project=%00", "state=%00", "page=%00", "%00=1"])
+@pytest.mark.parametrize("query", ["search=%00", "search=a%00b", "project=%00", "state=%00", "before=%00", "%00=1"])
 @pytest.mark.parametrize("path", ["/", "/projects/serbest/audit/", "/projects/serbest/operations/", "/operations/"])
-def test_a_query_with_a_nul_is_refused(visit: Visit, root: User, project: Project, path: str, query: str) -> None:
-    assert visit(root).get(f"{path}?{query}").status_code in {400, 404}
-    assert visit(root).get("/?search=%25%5C%27%22").status_code == 200
+def test_a_query_with_a_nul_breaks_no_page(visit: Visit, root: User, project: Project, path: str, query: str) -> None:
+    assert visit(root).get(f"{path}?{query}").status_code in {200, 404}
