@@ -22,6 +22,8 @@ def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpR
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """404; the reason only if a view gave one (the resolver's lists every address)."""
     reason = exception.args[0] if exception and exception.args and isinstance(exception.args[0], str) else ""
+    if reason.endswith("matches the given query."):  # Django's own words, for programmers
+        reason = ""
     return _page(request, 404, reason)
 
 
