@@ -191,7 +191,7 @@ def test_a_server_that_dies_is_told_and_a_new_connection_works_after_its_return(
     thread.start()
     time.sleep(0.3)
     kill(server.children())
-    thread.join(5)
+    thread.join(60)
     assert isinstance(errors[0], ConnectionLost)
     with connect(server.endpoint(), identity) as again:
         assert again.run(Command(("true",))).ok
