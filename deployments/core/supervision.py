@@ -48,6 +48,11 @@ class Detected:
     reason: str
 
 
+def tells_of_python(path: str) -> bool:
+    """Whether a file of an image is one that ``interpreter_among`` looks at."""
+    return _PROGRAM.fullmatch(path) is not None or _LIBRARY.fullmatch(path) is not None
+
+
 def interpreter_among(paths: Iterable[str]) -> Interpreter | None:
     """The newest Python 3 among the files of an image, given by path (``usr/bin/python3.11``), or None.
 
