@@ -4,6 +4,8 @@ Django's own handler writes every body to the system's temporary directory, whoe
 before it looks at the request. Here it is asked first: anybody may send ``SMALL`` bytes, enough for every form; more
 is for views that take uploads (``ffsweb.web.uploads``), and for people whose role admits them there. A body that is
 refused is not kept; ``Refusals`` answers with the reason, and the rest of what is sent is thrown away as it comes.
+
+A view that reads its body itself (``stream_view``) is called before anything of it was read.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from __future__ import annotations
 import io
 import shutil
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from http import HTTPStatus
 from importlib import import_module
 from inspect import iscoroutinefunction
@@ -24,13 +26,14 @@ from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest
 from django.db import close_old_connections
 from django.http import Http404, HttpRequest
-from django.urls import resolve
+from django.urls import ResolverMatch, resolve
 
 from ffsweb.accounts.access import Kind, declared
 from ffsweb.accounts.models import Project, User
+from ffsweb.incoming import Incoming, Message
 from ffsweb.web.errors import refused
 from ffsweb.web.measures import size_in_words
-from ffsweb.web.uploads import takes_uploads
+from ffsweb.web.uploads import STREAM, streams_body, takes_uploads
 
 SMALL = 5_000_000
 """Bytes that anybody may send; Django itself takes half of it in fields that are no files."""
@@ -41,7 +44,8 @@ COPIES = 3
 KEEP_FREE = 512 * 1024 * 1024
 """Bytes that stay free for the database, whatever is uploaded."""
 
-Message = dict[str, Any]
+WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+
 REFUSAL = "ffsweb.refusal"
 
 
@@ -53,30 +57,6 @@ class Refusal(Exception):
         self.status = status
 
 
-class Incoming:
-    """What comes in of one request. Once it was refused, all that still comes is thrown away."""
-
-    def __init__(self, scope: Message, receive: Callable[[], Awaitable[Message]]) -> None:
-        self.scope = scope
-        self.given_up = False
-        self._receive = receive
-
-    async def __call__(self) -> Message:
-        """The next message; when given up, only that the client has gone."""
-        while True:
-            message = await self._receive()
-            if not self.given_up or message["type"] == "http.disconnect":
-                return message
-
-    @property
-    def announced(self) -> int:
-        """The length that the client announces, in bytes; 0 if it does not."""
-        for name, value in self.scope.get("headers", ()):
-            if name == b"content-length" and value.isdigit() and len(value) < 20:
-                return int(value)
-        return 0
-
-
 class Application(ASGIHandler):
     """Django's ASGI application, with bodies as said above."""
 
@@ -86,6 +66,10 @@ class Application(ASGIHandler):
 
     async def read_body(self, receive: Any) -> IO[bytes]:
         """The body, or an empty one and the reason in the scope. Raises RequestAborted when the client has gone."""
+        if _streams(receive.scope):
+            receive.streamed = True
+            receive.scope[STREAM] = receive
+            return io.BytesIO()
         body = tempfile.SpooledTemporaryFile(  # noqa: SIM115 - the handler closes it
             max_size=settings.FILE_UPLOAD_MAX_MEMORY_SIZE, dir=settings.FILE_UPLOAD_TEMP_DIR
         )
@@ -153,15 +137,32 @@ def allowance(scope: Message, size: int) -> int:
     return limit
 
 
+def _match(request: HttpRequest) -> ResolverMatch | None:
+    try:
+        return resolve(request.path_info)
+    except Http404:
+        return None
+
+
+def _streams(scope: Message) -> bool:
+    """Whether the view reads the body itself. No queries."""
+    if scope["method"] not in WITH_BODY:
+        return False
+    try:
+        match = _match(ASGIRequest(scope, io.BytesIO()))
+    except UnicodeDecodeError:  # the handler answers with 400
+        return False
+    return match is not None and streams_body(match.func)
+
+
 def _may_upload(scope: Message) -> bool:
     """Whether the view takes uploads and the person's role admits them. What the view does itself, it does again."""
     request = ASGIRequest(scope, io.BytesIO())
-    try:
-        match = resolve(request.path_info)
-    except Http404:
+    match = _match(request)
+    if match is None or not takes_uploads(match.func):
         return False
     access = declared(match.func)
-    if not takes_uploads(match.func) or access is None or access.kind is not Kind.PROJECT:
+    if access is None or access.kind is not Kind.PROJECT:
         return False
     store = import_module(settings.SESSION_ENGINE).SessionStore
     request.session = store(request.COOKIES.get(settings.SESSION_COOKIE_NAME))
