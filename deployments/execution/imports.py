@@ -12,8 +12,9 @@ from django.db import transaction
 from django.db.models import Max
 
 from deployments.core.filetree_errors import FilesError
-from deployments.models import FilesVersion, Image
-from deployments.oci.archive import import_archive
+from deployments.execution.record import record_images
+from deployments.models import FilesVersion
+from deployments.oci.archive import import_images
 from deployments.oci.errors import ImageError
 from deployments.oci.fileintake import FilesLimits
 from deployments.oci.filestore import files_directory, import_files
@@ -24,6 +25,7 @@ from ffsweb.operations.contract import Outcome
 from ffsweb.operations.states import State
 
 if TYPE_CHECKING:
+    from deployments.models import Image
     from ffsweb.operations.context import Context
 
 REPORT_EVERY = 2.0
@@ -42,28 +44,19 @@ def import_image(context: Context) -> Outcome:
     if earlier:
         return earlier
     try:
-        found = import_archive(upload, store(), _image_limits(), on_progress=_reporter(context))
+        found = import_images(upload, store(), _image_limits(), on_progress=_reporter(context))
     except ImageError as error:
         return _refused(context, upload, str(error))
     with context.step("record") as step:
-        image, _ = Image.objects.update_or_create(
-            project_id=context.operation.project_id,
-            image_id=found.image_id,
-            defaults={
-                "manifest_digest": found.manifest_digest,
-                "reference": found.reference,
-                "architecture": found.architecture,
-                "layers": [{"diff_id": layer.diff_id, "size": layer.size} for layer in found.layers],
-                "size": found.size,
-                "config": found.config.as_json(),
-                "created_by": context.operation.actor_name,
-            },
-        )
+        project = Project.objects.get(pk=context.operation.project_id)
+        name = str(context.operation.params["name"])
+        image = record_images(project, found, context.operation.actor_name, f"archive {name}")
+        size = sum({layer.diff_id: layer.size for each in found for layer in each.layers}.values())
         said = (
-            f"The image {image} is in the store: {len(found.layers)} layers, {found.size / 1e6:.1f} MB, "
-            f"{found.architecture}. Make a release of it next."
+            f"The image {image} is in the store: {_layers(image)}, {size / 1e6:.1f} MB, "
+            f"{', '.join(each.architecture for each in found)}. Make a release of it next."
         )
-        step.evidence({"image": image.image_id, "bytes": found.size, "said": said})
+        step.evidence({"image": image.image_id, "bytes": size, "said": said})
     upload.unlink(missing_ok=True)
     return Outcome(State.SUCCEEDED, said)
 
@@ -97,6 +90,10 @@ def import_project_files(context: Context) -> Outcome:
         step.evidence({"version": version.number, "bytes": tree.size, "said": said})
     upload.unlink(missing_ok=True)
     return Outcome(State.SUCCEEDED, said)
+
+
+def _layers(image: Image) -> str:
+    return f"{len(image.layers)} layer{'' if len(image.layers) == 1 else 's'}"
 
 
 def _image_limits() -> ImageLimits:

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import models
 
+from deployments.core.architecture import best
 from deployments.core.filetree import FileTree, tree_from_json
 from ffsweb.accounts.models import Project
 
@@ -14,13 +15,20 @@ from .storable import storable, storable_text
 
 
 class Image(models.Model):
-    """An OCI image in the store. Its identity is the digest of its configuration (podman's image ID)."""
+    """An OCI image in the store. Its identity is the digest of its configuration (podman's image ID).
+
+    An image for several architectures is one row for each; ``index_digest`` ties them together.
+    """
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="images")
     image_id = models.CharField(max_length=71, help_text="sha256: and 64 hex digits, of the configuration.")
     manifest_digest = models.CharField(max_length=71, help_text="Of the manifest that the store serves.")
     reference = models.CharField(max_length=255, blank=True, help_text="The name it had in the archive.")
-    architecture = models.CharField(max_length=40)
+    architecture = models.CharField(max_length=40, help_text="With the variant if there is one: arm/v7.")
+    index_digest = models.CharField(
+        max_length=71, blank=True, db_index=True, help_text="Of the index it came in last; empty if it came alone."
+    )
+    came_by = models.CharField(max_length=255, blank=True, help_text="The way it came in, as pages say it.")
     layers = models.JSONField(help_text='[{"diff_id": "sha256:…", "size": bytes}], lowest first.')
     size = models.BigIntegerField(help_text="Bytes of all layers, uncompressed.")
     config = models.JSONField(default=dict, help_text="Entrypoint, Cmd, Env, User, Healthcheck, Labels of the image.")
@@ -37,6 +45,8 @@ class Image(models.Model):
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Stores it; what no database takes of an archive's text is replaced, and its name cut to what fits."""
         self.reference, self.config = storable_text(self.reference)[:255], storable(self.config)
+        self.came_by = storable_text(self.came_by)[:255]
+        self.architecture = storable_text(self.architecture)[:40]
         super().save(*args, **kwargs)
 
 
@@ -82,6 +92,9 @@ class Release(models.Model):
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="releases")
     number = models.PositiveIntegerField()
     image = models.ForeignKey(Image, on_delete=models.RESTRICT, related_name="releases")
+    variants = models.ManyToManyField(
+        Image, related_name="variant_of", blank=True, help_text="The same image for other architectures."
+    )
     files = models.ForeignKey(FilesVersion, null=True, blank=True, on_delete=models.RESTRICT, related_name="releases")
     plain_settings = models.JSONField(default=dict, help_text="Name to value.")
     sealed_settings = models.JSONField(
@@ -99,3 +112,17 @@ class Release(models.Model):
 
     def __str__(self) -> str:
         return f"release {self.number}"
+
+    @property
+    def images(self) -> tuple[Image, ...]:
+        """The image in every architecture, the main one first. One query unless ``variants`` were prefetched."""
+        return (self.image, *sorted(self.variants.all(), key=lambda image: image.architecture))
+
+    def image_for(self, architecture: str) -> Image | None:
+        """The image for a node that calls itself ``architecture`` (``uname -m``); None if none runs there.
+
+        "" (nobody knows yet) gives the main image. One query unless ``variants`` were prefetched.
+        """
+        if not architecture:
+            return self.image
+        return best(architecture, self.images, lambda image: image.architecture)

@@ -1,4 +1,4 @@
-"""Which image of an archive is meant: by reference and by architecture."""
+"""Which image of an archive is meant, by its reference; and its forms for several architectures."""
 
 from __future__ import annotations
 
@@ -17,29 +17,33 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 INDEX_DEPTH = 3
+INDEX_LIMIT = 200
+"""Entries of one index within an archive: an image for every system and architecture there is, and attestations."""
 NAME_ANNOTATIONS = ("io.containerd.image.name", "org.opencontainers.image.ref.name")
 ATTESTATION = "vnd.docker.reference.type"
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """One image's parts in the archive."""
+    """One image's parts in the archive; ``index`` is the digest of the index it is listed in, "" if in none."""
 
     reference: str
     config: Member
     layers: tuple[Member, ...]
+    index: str = ""
+    label: str = ""
 
 
-def choose(members: Members, reference: str, architecture: str) -> Chosen:
-    """The image that was asked for; "" asks for the only one.
+def choose(members: Members, reference: str) -> tuple[Chosen, ...]:
+    """The image that was asked for, in every architecture that the archive holds; "" asks for the only one.
 
     An archive that is both (as `docker save` has written since version 25) is read as an OCI layout, which knows
     architectures. Raises NotAnImage, SeveralImages, NoSuchImage, BadDocument, BadLayer or WrongDigest.
     """
     if members.find("oci-layout") is not None and members.find("index.json") is not None:
-        return _from_layout(members, reference, architecture)
+        return _from_layout(members, reference)
     if members.find("manifest.json") is not None:
-        return _from_docker(members, reference)
+        return (_from_docker(members, reference),)
     raise NotAnImage("The archive holds neither a manifest.json nor an index.json.")
 
 
@@ -87,21 +91,41 @@ def _pick(names: Sequence[tuple[str, ...]], reference: str) -> int:
 # OCI layout: index.json names manifests and indexes by digest (OCI image-spec, image-layout.md)
 
 
-def _from_layout(members: Members, reference: str, architecture: str) -> Chosen:
+def _from_layout(members: Members, reference: str) -> tuple[Chosen, ...]:
     layout = parse_json(members.get("oci-layout", "a layout").document("oci-layout"), "oci-layout")
     if layout.get("imageLayoutVersion").text("") != "1.0.0":
         raise BadDocument("The archive's oci-layout is not of version 1.0.0.")
-    top = parse_document(members.get("index.json", "an index").document("index.json"), "index.json")
+    outermost = members.get("index.json", "an index")
+    top = parse_document(outermost.document("index.json"), "index.json")
     if not isinstance(top, Index):
         raise BadDocument("The archive's index.json is not an index.")
     entries = [each for each in top.manifests if _is_image(each)]
     if not entries:
         raise NotAnImage("The archive's index.json names no image.")
     meant = _named(entries, reference)
-    manifest = _by_architecture(members, meant, architecture)
+    name = reference or next(iter(_layout_names(meant[0])), "")
+    # Several entries under one name are an index that was unrolled into index.json.
+    index = outermost.digest if len({each.digest for each in meant}) > 1 else ""
+    found: dict[str, tuple[Descriptor, str]] = {}
+    for entry in meant:
+        _walk(members, entry, index, INDEX_DEPTH, found)
+    there = [each for each in found.values() if members.has_blob(each[0].digest) and _is_manifest(each[0])]
+    if not there:
+        raise NotAnImage("The archive names an image and does not hold it.")
+    fitting = [each for each in there if each[0].platform is None or each[0].platform.os in ("linux", "")]
+    if not fitting:
+        names = tuple(str(each.platform) for each, _ in there)
+        raise NoSuchImage(f"The archive has no image for linux, but for: {', '.join(names)}.", names)
+    return tuple(_image(members, each, within, name) for each, within in fitting)
+
+
+def _image(members: Members, entry: Descriptor, index: str, reference: str) -> Chosen:
+    manifest = _document(members, entry)
+    if isinstance(manifest, Index):
+        raise BadDocument("The archive has an index under the type of a manifest.")
     config = _blob(members, manifest.config, "the image's configuration")
     layers = tuple(_blob(members, layer, f"layer {at}") for at, layer in enumerate(manifest.layers, 1))
-    return Chosen(reference or next(iter(_layout_names(meant[0])), ""), config, layers)
+    return Chosen(reference, config, layers, index, str(entry.platform or entry.digest))
 
 
 def _named(entries: list[Descriptor], reference: str) -> list[Descriptor]:
@@ -135,36 +159,29 @@ def _blob(members: Members, descriptor: Descriptor, what: str) -> Member:
     return member
 
 
-def _by_architecture(members: Members, entries: list[Descriptor], architecture: str) -> Manifest:
-    """The manifest among ``entries`` (and the indexes below them) that is for ``architecture``."""
-    found = {each.digest: each for entry in entries for each in _manifests(members, entry, INDEX_DEPTH)}
-    candidates = [each for each in found.values() if members.has_blob(each.digest)]
-    if not candidates:
-        raise NotAnImage("The archive names an image and does not hold it.")
-    names = tuple(str(each.platform or each.digest) for each in candidates)
-    fitting = [
-        each for each in candidates if not architecture or not each.platform or each.platform.fits(architecture)
-    ]
-    if not fitting:
-        raise NoSuchImage(f"The archive has no image for {architecture}, but for: {', '.join(names)}.", names)
-    if len(fitting) > 1:
-        raise SeveralImages(f"The archive holds the image for {', '.join(names)}.", names)
-    manifest = _document(members, fitting[0])
-    if isinstance(manifest, Index):
-        raise BadDocument("The archive has an index under the type of a manifest.")
-    return manifest
-
-
-def _manifests(members: Members, entry: Descriptor, depth: int) -> list[Descriptor]:
-    """The image manifests below a descriptor."""
-    if entry.media_type in MANIFEST_TYPES:
-        return [entry]
+def _walk(
+    members: Members, entry: Descriptor, within: str, depth: int, found: dict[str, tuple[Descriptor, str]]
+) -> None:
+    """Gather an entry and, of an index, all that it lists; each once, with the outermost index that lists it."""
+    if entry.digest in found:
+        return
+    found[entry.digest] = (entry, within)
+    if _is_manifest(entry):
+        return
     if depth == 0:
         raise BadDocument("The indexes of the archive are nested too deeply.")
     index = _document(members, entry)
     if not isinstance(index, Index):
         raise BadDocument("The archive has a manifest under the type of an index.")
-    return [each for below in index.manifests if _is_image(below) for each in _manifests(members, below, depth - 1)]
+    if len(index.manifests) > INDEX_LIMIT:
+        raise BadDocument(f"An index of the archive lists more than {INDEX_LIMIT} images.")
+    for each in index.manifests:
+        if _is_image(each):
+            _walk(members, each, within or entry.digest, depth - 1, found)
+
+
+def _is_manifest(entry: Descriptor) -> bool:
+    return entry.media_type in MANIFEST_TYPES
 
 
 def _document(members: Members, descriptor: Descriptor) -> Manifest | Index:

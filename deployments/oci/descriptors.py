@@ -23,6 +23,11 @@ class Platform:
     def __str__(self) -> str:
         return "/".join(filter(None, (self.os, self.architecture, self.variant)))
 
+    @property
+    def machine(self) -> str:
+        """The architecture and its variant: ``amd64``, ``arm/v7``."""
+        return "/".join(filter(None, (self.architecture, self.variant)))
+
     def fits(self, architecture: str) -> bool:
         """Whether ``architecture`` (``arm64`` or ``arm64/v8``) means this platform."""
         return architecture in (self.architecture, f"{self.architecture}/{self.variant}")

@@ -41,6 +41,7 @@ class Workspace:
     def __init__(self, directory: Path, target: Path) -> None:
         self._directory, self._target = directory, target
         self._count = 0
+        self._kept: set[str] = set()
         self._until_look = 0
 
     @contextmanager
@@ -57,8 +58,11 @@ class Workspace:
             writer.close()
 
     def keep(self, drafts: Iterable[Draft]) -> None:
-        """Put drafts in place under their digests, durably. Replaces what is there under the same digest."""
-        once = {draft.digest: draft for draft in drafts}.values()
+        """Put drafts in place under their digests, durably. Replaces what is there under the same digest.
+
+        What this workspace kept already (a layer that two images share) is there and is passed over.
+        """
+        once = {draft.digest: draft for draft in drafts if draft.digest not in self._kept}.values()
         with disk_errors():
             if len(once) > _SYNC_ALL:
                 os.sync()
@@ -68,6 +72,7 @@ class Workspace:
             for draft in once:
                 os.utime(draft.path)
                 draft.path.replace(self._target / hex_of(draft.digest))
+                self._kept.add(draft.digest)
             sync(self._target)
 
     def room(self, size: int) -> None:

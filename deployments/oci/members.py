@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import posixpath
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from .compression import gunzip, is_gzip, is_zstd
+from .compression import unpacked_layer
 from .digests import from_hash, is_hex
 from .documents import DOCUMENT_LIMIT
 from .errors import (
@@ -21,14 +21,15 @@ from .errors import (
     DuplicateMember,
     NotAnImage,
     TooLarge,
-    Unsupported,
     WrongDigest,
 )
 from .streams import Budget, Peekable, Readable, chunks, size_text
 from .tarheader import ZEROS, Kind, has_checksum
-from .tarstream import Entry, TarReader, member_name
+from .tarstream import Entry, member_name
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .drafts import Draft, Workspace
     from .limits import ImageLimits
 
@@ -44,7 +45,6 @@ class Member:
     digest: str
     size: int
     content: Draft
-    zstd: bool
     tar: bool
 
     @property
@@ -59,12 +59,7 @@ class Member:
         return self.content.path.read_bytes()
 
     def layer(self, what: str) -> Draft:
-        """The content as a layer. Raises Unsupported for zstd, BadLayer if it is not a tar."""
-        if self.zstd:
-            raise Unsupported(
-                f"{what} is compressed with zstd, which is not read. Save the image with gzip or uncompressed layers "
-                "(skopeo copy --dest-compress-format gzip)."
-            )
+        """The content as a layer. Raises BadLayer if it is not a tar."""
         if not self.tar:
             raise BadLayer(f"{what} is not a tar archive.")
         return self.content
@@ -117,18 +112,25 @@ class Members:
         return self.find(f"blobs/{digest.replace(':', '/')}") is not None
 
 
-def take_in(tar: TarReader, workspace: Workspace, limits: ImageLimits, budget: Budget) -> Members:
-    """Read the whole archive. Raises ArchiveError, WrongDigest or DiskFull."""
+class Container(Protocol):
+    """What members come from: entries in turn, and the data of the current one. A tar, or a directory."""
+
+    def __iter__(self) -> Iterator[Entry]: ...
+    def read(self, size: int, /) -> bytes: ...
+
+
+def take_in(container: Container, workspace: Workspace, limits: ImageLimits, budget: Budget) -> Members:
+    """Read everything. Raises ArchiveError, WrongDigest or DiskFull."""
     members = Members()
     directories: set[str] = set()
-    for entry in tar:
+    for entry in container:
         if entry.kind is Kind.DIRECTORY:
             directories.add(entry.name)
             continue
         if entry.name in members or entry.name in directories or not entry.name:
             raise DuplicateMember(f"The archive holds {entry.name!r} twice.")
         if entry.kind is Kind.FILE:
-            members.add(_file(entry, tar, workspace, limits, budget))
+            members.add(_file(entry, container, workspace, limits, budget))
         else:
             members.link(entry.name, link_target(entry))
     return members
@@ -163,28 +165,19 @@ class _Tee:
         return from_hash(self._hash)
 
 
-def _file(entry: Entry, tar: TarReader, workspace: Workspace, limits: ImageLimits, budget: Budget) -> Member:
-    raw = Peekable(tar)
-    head = raw.peek(512)
-    if is_gzip(head):
-        return _packed(entry, raw, workspace, limits, budget)
-    with workspace.write() as writer:
-        for chunk in chunks(raw):
-            writer.write(chunk)
-            _within(writer.size, limits, entry)
-    draft = writer.draft
-    return Member(entry.name, draft.digest, draft.size, draft, is_zstd(head), _begins_tar(head))
-
-
-def _packed(entry: Entry, raw: Readable, workspace: Workspace, limits: ImageLimits, budget: Budget) -> Member:
+def _file(entry: Entry, container: Container, workspace: Workspace, limits: ImageLimits, budget: Budget) -> Member:
+    raw = Peekable(container)
     tee = _Tee(raw)
-    content = Peekable(gunzip(tee, budget))
+    unpacked = unpacked_layer(tee, raw.peek(4), budget)
+    content = raw if unpacked is None else Peekable(unpacked)
     head = content.peek(512)
     with workspace.write() as writer:
         for chunk in chunks(content):
             writer.write(chunk)
             _within(writer.size, limits, entry)
-    return Member(entry.name, tee.digest, tee.size, writer.draft, is_zstd(head), _begins_tar(head))
+    draft = writer.draft
+    digest, size = (draft.digest, draft.size) if unpacked is None else (tee.digest, tee.size)
+    return Member(entry.name, digest, size, draft, _begins_tar(head))
 
 
 def _within(size: int, limits: ImageLimits, entry: Entry) -> None:

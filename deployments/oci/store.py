@@ -44,7 +44,12 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class ImportedImage:
-    """An image as the store holds it. ``reference`` is its name in the archive, "" if it had none."""
+    """An image as the store holds it.
+
+    ``reference`` is its name in the archive, "" if it had none. ``architecture`` has the variant if there is one
+    (``arm/v7``). ``index_digest`` is that of the index it came in, "" if in none: images with the same one are one
+    image for several architectures.
+    """
 
     image_id: str
     manifest_digest: str
@@ -53,6 +58,7 @@ class ImportedImage:
     os: str
     layers: tuple[Layer, ...]
     config: ImageConfig
+    index_digest: str = ""
 
     @property
     def size(self) -> int:

@@ -74,6 +74,10 @@ class Peekable:
             self._ahead += data
         return self._ahead[:size]
 
+    def push_back(self, data: bytes) -> None:
+        """Let bytes that were read too far come again."""
+        self._ahead = data + self._ahead
+
     def read(self, size: int) -> bytes:
         """Up to ``size`` bytes, ``b""`` at the end."""
         if self._ahead:

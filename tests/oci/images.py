@@ -7,9 +7,12 @@ import hashlib
 import io
 import json
 import tarfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from deployments.oci.zstd import zstd
 
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
@@ -119,25 +122,40 @@ def descriptor(media_type: str, data: bytes, **more: Any) -> dict[str, Any]:
     return {"mediaType": media_type, "digest": f"sha256:{sha(data)}", "size": len(data)} | more
 
 
-def oci_manifest(picture: Picture, *, packed: bool = True) -> tuple[bytes, dict[str, Any]]:
+def gzipped(data: bytes) -> bytes:
+    return gzip.compress(data, mtime=0)
+
+
+SUFFIXES: dict[object, str] = {gzipped: "+gzip", zstd.compress: "+zstd", bytes: ""}
+
+
+def oci_manifest(
+    picture: Picture, *, packed: bool = True, pack: Callable[[bytes], bytes] = gzipped
+) -> tuple[bytes, dict[str, Any]]:
     """The manifest's bytes and the blobs it needs, itself included."""
-    blobs = [gzip.compress(data, mtime=0) if packed else data for data in picture.layers]
+    pack = pack if packed else bytes
+    blobs = [pack(data) for data in picture.layers]
     manifest = {
         "schemaVersion": 2,
         "mediaType": OCI_MANIFEST,
         "config": descriptor(OCI_CONFIG, picture.config),
-        "layers": [descriptor(OCI_LAYER + ("+gzip" if packed else ""), blob) for blob in blobs],
+        "layers": [descriptor(OCI_LAYER + SUFFIXES[pack], blob) for blob in blobs],
     }
     data = json.dumps(manifest).encode()
     return data, {f"blobs/sha256/{sha(blob)}": blob for blob in (*blobs, picture.config, data)}
 
 
-def oci_members(*pictures: Picture, packed: bool = True, names: tuple[str, ...] = ("v1",)) -> dict[str, Any]:
+def oci_members(
+    *pictures: Picture,
+    packed: bool = True,
+    pack: Callable[[bytes], bytes] = gzipped,
+    names: tuple[str, ...] = ("v1",),
+) -> dict[str, Any]:
     """An OCI layout whose index names the pictures one by one."""
     members: dict[str, Any] = {"oci-layout": b'{"imageLayoutVersion":"1.0.0"}'}
     entries = []
     for at, picture in enumerate(pictures):
-        data, blobs = oci_manifest(picture, packed=packed)
+        data, blobs = oci_manifest(picture, packed=packed, pack=pack)
         members |= blobs
         named = {"annotations": {"org.opencontainers.image.ref.name": names[at]}} if at < len(names) else {}
         entries.append(descriptor(OCI_MANIFEST, data, **named))

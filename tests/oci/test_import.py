@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
 import json
@@ -11,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from deployments.oci.archive import import_archive
+from deployments.oci.archive import import_archive, import_images
 from deployments.oci.errors import NoSuchImage, SeveralImages, WrongDigest
 from deployments.oci.imageconfig import ImageConfig
 from deployments.oci.store import Store
+from deployments.oci.zstd import zstd
 
 from .images import (
     Picture,
@@ -34,8 +36,17 @@ FORMS: dict[str, Callable[[Picture], dict[str, Any]]] = {
     "docker save before 25": old_docker_members,
     "oci-archive with gzip layers": oci_members,
     "oci-archive with plain layers": lambda picture: oci_members(picture, packed=False),
+    "oci-archive with zstd layers": lambda picture: oci_members(picture, pack=zstd.compress),
     "buildx with an index": multi_arch_members,
     "docker save since 25": lambda picture: podman_members(picture) | oci_members(picture, packed=False),
+}
+
+
+PACKED: dict[str, Callable[[bytes], bytes]] = {
+    "plain": bytes,
+    "gzip": gzip.compress,
+    "zstd": zstd.compress,
+    "bzip2": bz2.compress,
 }
 
 
@@ -43,12 +54,15 @@ def take(members: dict[str, Any], store: Store, **options: Any) -> Any:
     return import_archive(io.BytesIO(archive(members)), store, **options)
 
 
-@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
+def take_all(members: dict[str, Any], store: Store, **options: Any) -> Any:
+    return import_images(io.BytesIO(archive(members)), store, **options)
+
+
+@pytest.mark.parametrize("pack", PACKED.values(), ids=PACKED)
 @pytest.mark.parametrize("form", FORMS)
-def test_every_form_gives_the_same_image(form: str, packed: bool, store: Store) -> None:
+def test_every_form_gives_the_same_image(form: str, pack: Callable[[bytes], bytes], store: Store) -> None:
     picture = Picture()
-    data = archive(FORMS[form](picture))
-    image = import_archive(io.BytesIO(gzip.compress(data) if packed else data), store)
+    image = import_archive(io.BytesIO(pack(archive(FORMS[form](picture)))), store)
     assert image.image_id == picture.image_id
     assert [each.diff_id for each in image.layers] == [f"sha256:{sha(each)}" for each in picture.layers]
     assert [each.size for each in image.layers] == [len(each) for each in picture.layers]
@@ -169,14 +183,54 @@ def test_images_without_a_name_are_told_apart_by_digest(store: Store) -> None:
 
 
 @pytest.mark.parametrize("nested", [False, True])
-def test_of_several_architectures_the_one_that_was_asked_for_is_taken(nested: bool, store: Store) -> None:
-    amd, arm = Picture(), Picture(architecture="arm64")
-    members = multi_arch_members(amd, arm, nested=nested)
+def test_every_architecture_for_linux_is_taken_and_tied_to_its_index(nested: bool, store: Store) -> None:
+    shared = layer(etc_base="for all")
+    amd = Picture(layers=[shared, layer(bin_x="amd")])
+    arm = Picture(architecture="arm", layers=[shared, layer(bin_x="arm")], extra={"variant": "v7"})
+    windows = Picture(extra={"os": "windows"}, layers=[layer(c="windows")])
+    members = multi_arch_members(amd, arm, windows, nested=nested)
+    found = take_all(members, store)
+    assert [(each.image_id, each.architecture) for each in found] == [
+        (amd.image_id, "amd64"),
+        (arm.image_id, "arm/v7"),
+    ]
+    name = "index.json"
+    if nested:
+        name = next(name for name in members if b"attestation-manifest" in members[name] and name != "index.json")
+    assert {each.index_digest for each in found} == {f"sha256:{sha(members[name])}"}
+    for each in found:
+        for digest in (each.manifest_digest, each.image_id, *(one.diff_id for one in each.layers)):
+            store.blobs.verify(digest)
+    assert not store.blobs.has(f"sha256:{sha(windows.layers[0])}")
+
+
+def test_one_image_was_asked_for_and_several_architectures_are_there(store: Store) -> None:
+    members = multi_arch_members(Picture(), Picture(architecture="arm64"))
+    before = everything_below(store.directory)
     with pytest.raises(SeveralImages, match="linux/amd64, linux/arm64"):
         take(members, store)
-    assert take(members, store, architecture="arm64").image_id == arm.image_id
-    with pytest.raises(NoSuchImage, match="riscv64"):
-        take(members, store, architecture="riscv64")
+    assert everything_below(store.directory) == before
+
+
+def test_two_images_for_one_architecture_under_one_index_are_a_question(store: Store) -> None:
+    before = everything_below(store.directory)
+    with pytest.raises(SeveralImages, match="linux/amd64, linux/amd64"):
+        take_all(multi_arch_members(Picture(), Picture(layers=[layer(b="b")])), store)
+    assert everything_below(store.directory) == before
+
+
+@pytest.mark.parametrize("told", [False, True], ids=["in its configuration", "in the index"])
+def test_an_image_for_another_system_is_refused(told: bool, store: Store) -> None:
+    windows = Picture(extra={"os": "windows"})
+    members = oci_members(windows)
+    if told:
+        index = json.loads(members["index.json"])
+        index["manifests"][0]["platform"] = {"os": "windows", "architecture": "amd64"}
+        members["index.json"] = json.dumps(index).encode()
+    with pytest.raises(NoSuchImage, match=r"no image for linux, but for: windows/amd64\. Nothing was kept"):
+        take_all(members, store)
+    with pytest.raises(NoSuchImage, match="no image for linux"):
+        take_all(podman_members(windows), store)
 
 
 def test_an_index_of_which_one_architecture_is_in_the_archive_is_no_question(store: Store) -> None:
@@ -185,11 +239,6 @@ def test_an_index_of_which_one_architecture_is_in_the_archive_is_no_question(sto
     kept = multi_arch_members(amd, arm)
     del kept[f"blobs/sha256/{sha(manifest)}"]
     assert take(kept, store).image_id == arm.image_id
-
-
-def test_the_wrong_architecture_is_refused_in_a_docker_archive_too(store: Store) -> None:
-    with pytest.raises(NoSuchImage, match="but for: linux/amd64"):
-        take(podman_members(Picture()), store, architecture="arm64")
 
 
 def test_importing_again_mends_a_damaged_blob(store: Store) -> None:

@@ -1,0 +1,47 @@
+"""Images that are in the store get their rows: the one place that writes them, whatever the way they came."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.db import transaction
+
+from deployments.core.architecture import best
+from deployments.models import Image
+from ffsweb.accounts.models import Project
+
+if TYPE_CHECKING:
+    from deployments.oci.store import ImportedImage
+
+MAIN = "x86_64"
+"""The machine whose image stands for the others where an image has several architectures."""
+
+
+def record_images(project: Project, found: tuple[ImportedImage, ...], actor_name: str, came_by: str) -> Image:
+    """Write the rows of one image, in all architectures that are in the store; its main one is returned.
+
+    ``came_by`` says to people how it came: "archive app.tar", "push", "pull from …". An image that the project has
+    already keeps its row, which tells the newest name and the newest index.
+    """
+    with transaction.atomic():
+        # As releases are made and images removed: one after the other in each project.
+        Project.objects.select_for_update().get(pk=project.pk)
+        rows = [_record(project, image, actor_name, came_by) for image in found]
+    return best(MAIN, rows, lambda row: row.architecture) or rows[0]
+
+
+def _record(project: Project, image: ImportedImage, actor_name: str, came_by: str) -> Image:
+    fields = {
+        "manifest_digest": image.manifest_digest,
+        "reference": image.reference,
+        "architecture": image.architecture,
+        "layers": [{"diff_id": layer.diff_id, "size": layer.size} for layer in image.layers],
+        "size": image.size,
+        "config": image.config.as_json(),
+        "created_by": actor_name,
+        "came_by": came_by,
+    }
+    if image.index_digest:
+        fields["index_digest"] = image.index_digest
+    row, _ = Image.objects.update_or_create(project=project, image_id=image.image_id, defaults=fields)
+    return row
