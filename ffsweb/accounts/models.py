@@ -150,3 +150,45 @@ class OneTimeLink(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} for {self.username or 'the first administrator'}"
+
+
+class AccessTokenQuerySet(models.QuerySet["AccessToken"]):
+    """Sets of access tokens."""
+
+    def open_at(self, now: dt.datetime) -> AccessTokenQuerySet:
+        """Those that are neither withdrawn nor too old at ``now``."""
+        return self.filter(revoked_at=None, expires_at__gt=now)
+
+
+class AccessToken(models.Model):
+    """What a program logs in with, for one project and in one role. Only the token's SHA-256 is kept.
+
+    It acts for whoever made it, and never may more than they may at that moment.
+    """
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="access_tokens")
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="access_tokens")
+    role = models.CharField(max_length=10, choices=Role.choices, help_text="The most that it may do.")
+    also_reads = models.ManyToManyField(
+        Project, blank=True, related_name="+", help_text="Other projects whose image layers it may use."
+    )
+    name = models.CharField(max_length=60, help_text="What it is for.")
+    token_hash = models.CharField(max_length=64, unique=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    last_used_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+
+    objects = AccessTokenQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return f"{self.name} of {self.user}"
+
+    def state_at(self, now: dt.datetime) -> str:
+        """``revoked``, ``expired`` or ``valid``."""
+        if self.revoked_at is not None:
+            return "revoked"
+        return "expired" if self.expires_at <= now else "valid"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from .views import members, projects
+from .views import members, projects, tokens
 
 app_name = "projects"
 
@@ -19,4 +19,7 @@ urlpatterns = [
     path("<str:project>/members/links/<int:link>/withdraw/", members.withdraw, name="link_withdraw"),
     path("<str:project>/members/<str:username>/role/", members.change_role, name="member_role"),
     path("<str:project>/members/<str:username>/remove/", members.remove, name="member_remove"),
+    path("<str:project>/tokens/", tokens.listing, name="tokens"),
+    path("<str:project>/tokens/new/", tokens.create, name="token_new"),
+    path("<str:project>/tokens/<int:token>/revoke/", tokens.revoke, name="token_revoke"),
 ]

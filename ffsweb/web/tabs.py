@@ -45,7 +45,7 @@ PROJECT = (
     _tab("deployments:releases", "Releases", "tag", "releases", "images", "files", "plans"),
     _tab("certificates:list", "Certificates", "certificate", "certificates"),
     _tab("deployments:settings", "Settings", "adjustments", "settings"),
-    _tab("projects:members", "Members", "users", "members"),
+    _tab("projects:members", "Members", "users", "members", "tokens"),
     _tab("audit:project", "Audit", "list-check", "audit", admins_only=True),
 )
 RELEASES = (

@@ -1,0 +1,139 @@
+"""Access tokens: what programs log in with. Made on a page, shown once, checked anew at every request."""
+
+from __future__ import annotations
+
+import datetime as dt
+import secrets
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+
+from ffsweb.audit.services import record
+
+from .errors import Refused, TokenRefused
+from .links import token_hash
+from .models import AccessToken, Project, Role, User
+
+PREFIX = "ffs_"
+"""Every token begins so: programs that look for secrets in other places can know it by that."""
+LIFETIMES = (7, 30, 90, 365)
+"""Days for which a token may be made. There is none without an end."""
+USE_EVERY = dt.timedelta(minutes=1)
+"""How exactly the last use is kept: a push is hundreds of requests."""
+
+_UNKNOWN = "This access token is not known here. Make one on the project's page “Access tokens”."
+
+
+@dataclass(frozen=True, slots=True)
+class MadeToken:
+    """A token that was just made; ``text`` is shown once and kept nowhere."""
+
+    token: AccessToken
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A token that counts, and the role in which it acts now."""
+
+    token: AccessToken
+    role: Role
+
+    def reads(self, project: str) -> bool:
+        """Whether it may read the project of that name: its own, or one that it was made for and its maker sees."""
+        if project == self.token.project.name:
+            return True
+        other = self.token.also_reads.filter(name=project).first()
+        return other is not None and other.role_of(self.token.user) is not None
+
+    def may(self, project: str, role: Role) -> bool:
+        """Whether it may do in the project of that name what takes ``role``. Up to two queries."""
+        if project == self.token.project.name:
+            return self.role.includes(role)
+        return role is Role.VIEWER and self.reads(project)
+
+
+@transaction.atomic
+def make(
+    *,
+    actor: User,
+    project: Project,
+    name: str,
+    role: Role,
+    days: int,
+    also_reads: Collection[Project] = (),
+    request: HttpRequest | None = None,
+) -> MadeToken:
+    """A new token of ``actor``'s for ``project``. Raises Refused for a role or a project that they do not have."""
+    held = project.role_of(actor)
+    if held is None or not held.includes(role):
+        raise Refused(f"Your role in {project.name} is less than {role.label}. No token was made.")
+    if any(other.role_of(actor) is None for other in also_reads):
+        raise Refused("You are no member of one of these projects. No token was made.")
+    text = PREFIX + secrets.token_urlsafe(32)
+    token = AccessToken.objects.create(
+        user=actor,
+        project=project,
+        name=name,
+        role=role,
+        token_hash=token_hash(text),
+        expires_at=timezone.now() + dt.timedelta(days=days),
+    )
+    token.also_reads.set(also_reads)
+    detail = {"role": role.value, "days": days, "also_reads": sorted(other.name for other in also_reads)}
+    record(actor=actor, action="token.make", project=project, target=name, detail=detail, request=request)
+    return MadeToken(token, text)
+
+
+@transaction.atomic
+def revoke(token: AccessToken, *, actor: User, request: HttpRequest | None = None) -> None:
+    """Make a token worthless from the next request on. Raises Refused if it was already."""
+    now = timezone.now()
+    if AccessToken.objects.open_at(now).filter(pk=token.pk).update(revoked_at=now) != 1:
+        raise Refused(f"The token {token.name} was withdrawn already, or is too old to be used.")
+    record(
+        actor=actor,
+        action="token.revoke",
+        project=token.project,
+        target=token.name,
+        detail={"of": token.user.username},
+        request=request,
+    )
+
+
+def admit(*, username: str, text: str) -> Admitted:
+    """The token of that text, whose maker is ``username``. Raises TokenRefused. Three queries."""
+    if not text.startswith(PREFIX) or "\0" in username:
+        raise TokenRefused(_UNKNOWN)
+    found = _all().filter(token_hash=token_hash(text), user__username=username).first()
+    return _checked(found)
+
+
+def admit_again(token_id: int) -> Admitted:
+    """The same for a token that was admitted before: what is true by now counts. Raises TokenRefused."""
+    return _checked(_all().filter(pk=token_id).first())
+
+
+def _all() -> QuerySet[AccessToken]:
+    return AccessToken.objects.select_related("user", "project")
+
+
+def _checked(token: AccessToken | None) -> Admitted:
+    now = timezone.now()
+    if token is None:
+        raise TokenRefused(_UNKNOWN)
+    state = token.state_at(now)
+    if state != "valid":
+        what = "was withdrawn" if state == "revoked" else "is too old"
+        raise TokenRefused(f"The access token {token.name} {what}. Make another one.", token)
+    held = token.project.role_of(token.user) if token.user.is_active else None
+    if held is None:
+        raise TokenRefused(f"Whoever made the access token {token.name} is no member any more.", token)
+    if token.last_used_at is None or now - token.last_used_at > USE_EVERY:
+        AccessToken.objects.filter(pk=token.pk).update(last_used_at=now)
+    given = Role(token.role)
+    return Admitted(token, given if held.includes(given) else held)
