@@ -37,6 +37,7 @@ class FakeNode:
 
     def __init__(self, *, host_key: str = HOST_KEY) -> None:
         self.host_key = host_key
+        self.round_trip = 0.001  # seconds, as the sessions tell it
         self.calls: list[Call] = []
         self.sessions: list[FakeSession] = []
         self.connects = 0

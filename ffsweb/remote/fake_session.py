@@ -61,6 +61,9 @@ class Node(Protocol):
     @property
     def host_key(self) -> str: ...
 
+    @property
+    def round_trip(self) -> float: ...
+
     def take_call(self, call: Call) -> tuple[Script | None, Fault | None]: ...
 
 
@@ -93,6 +96,9 @@ class FakeSession:
 
     def reverse_forward(self, handler: Handler, *, max_parallel: int = 8) -> FakeForward:
         return FakeForward(self, handler, max_parallel)
+
+    def round_trip(self) -> float:
+        return self._node.round_trip
 
     def close(self) -> None:
         self.lose("it was closed here")

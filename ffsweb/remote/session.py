@@ -80,6 +80,13 @@ class Session(Protocol):
         raises is logged and ends its connection alone. Raises ``ForwardRefused``, ``ConnectionLost``.
         """
 
+    def round_trip(self) -> float:
+        """Seconds to the node and back: the least seen of late, so without what waits in queues. No round trip made.
+
+        From the kernel (TCP_INFO); behind a relay, which ends the TCP connection itself, the quickest of the node's
+        own answers so far; where the kernel does not tell, what connecting took. Never raises, closed or not.
+        """
+
     def close(self) -> None:
         """End the connection; what runs on it gets ``ConnectionLost``. Harmless when repeated."""
 

@@ -12,6 +12,7 @@ from ffsweb.remote.events import Ended, Lines, Lost, Refused, SourceFailed
 from ffsweb.remote.forward import ReverseForward
 from ffsweb.remote.session import KEEP
 from ffsweb.remote.values import Command, Line, Result
+from ffsweb.remote.wire import way_and_back
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,6 +59,9 @@ class SshSession:
 
     def reverse_forward(self, handler: Handler, *, max_parallel: int = 8) -> ReverseForward:
         return ReverseForward(self._transport, handler, max_parallel)
+
+    def round_trip(self) -> float:
+        return way_and_back(self._wire.round_trip(), self._transport.quickest_answer)
 
     def close(self) -> None:
         self.drop("it was closed here")

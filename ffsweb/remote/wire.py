@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 import time
 from typing import Final
 
@@ -11,6 +12,12 @@ from ffsweb.remote.errors import Reason, Unreachable
 _READ: Final = 128 * 1024
 _QUICKACK: Final = getattr(socket, "TCP_QUICKACK", None)
 _USER_TIMEOUT: Final = getattr(socket, "TCP_USER_TIMEOUT", None)
+_INFO: Final = getattr(socket, "TCP_INFO", None)
+_MIN_RTT: Final = (
+    148  # offset of tcpi_min_rtt in Linux's struct tcp_info (include/uapi/linux/tcp.h): microseconds, u32
+)
+_NEVER: Final = 0xFFFFFFFF
+_NOTICED: Final = 0.01  # seconds that a busy node or a busy dashboard may need for an answer that needs no work
 
 
 class Wire:
@@ -20,8 +27,9 @@ class Wire:
     costs 40 ms; the kernel forgets ``TCP_QUICKACK``, so it is set again after each read.
     """
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, dialled: float = 0.0) -> None:
         self._sock = sock
+        self._dialled = dialled  # seconds that connect() took
         self._pending = memoryview(b"")
         self._closed = False  # paramiko looks at this name
 
@@ -50,6 +58,19 @@ class Wire:
         """As a socket's."""
         return self._sock.getpeername()
 
+    def round_trip(self) -> float:
+        """Seconds to whoever ends this TCP connection and back: the least of late, as the kernel saw it.
+
+        Where the kernel does not tell (it is not Linux, or the socket is closed) what connecting took, which is one
+        round trip too. Costs one system call.
+        """
+        try:
+            told = b"" if _INFO is None else self._sock.getsockopt(socket.IPPROTO_TCP, _INFO, _MIN_RTT + 4)
+        except OSError:
+            told = b""
+        least: int = struct.unpack_from("=I", told, _MIN_RTT)[0] if len(told) == _MIN_RTT + 4 else _NEVER
+        return least / 1e6 if 0 < least < _NEVER else self._dialled
+
     def close(self) -> None:
         """End it at once, also for threads that wait in ``recv`` or ``send`` (``close`` alone would leave them)."""
         self._closed = True
@@ -58,6 +79,16 @@ class Wire:
         except OSError:
             pass  # not connected any more
         self._sock.close()
+
+
+def way_and_back(tcp: float, answer: float | None) -> float:
+    """The seconds of a round trip to the node: what TCP says, unless there is a relay in between.
+
+    TCP knows the way to whoever ends the TCP connection. A node that never answered (``answer``: its quickest) in
+    anything near that is behind somebody who passes on what comes.
+    """
+    relayed = answer is not None and answer > 2 * tcp + _NOTICED
+    return answer if relayed and answer is not None else tcp
 
 
 def dial(host: str, port: int, *, seconds: float, dead_after: float) -> Wire:
@@ -75,14 +106,16 @@ def dial(host: str, port: int, *, seconds: float, dead_after: float) -> Wire:
             sock.settimeout(max(0.1, (until - time.monotonic()) / left))
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            began = time.monotonic()
             sock.connect(address)
+            took = time.monotonic() - began
             if _USER_TIMEOUT is not None and dead_after > 0:
                 sock.setsockopt(socket.IPPROTO_TCP, _USER_TIMEOUT, int(dead_after * 1000))
         except OSError as error:
             sock.close()
             failure = error
             continue
-        return Wire(sock)
+        return Wire(sock, took)
     raise _refusal(host, port, seconds, failure) from failure
 
 
