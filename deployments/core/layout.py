@@ -12,6 +12,7 @@ SERVICE_UID = 1600
 # On the node.
 NODE_PROGRAM = "/usr/local/bin/ffs-node"
 SUDO_RULE = f"/etc/sudoers.d/50-{DASHBOARD_USER}"
+SSHD_RULE = f"/etc/ssh/sshd_config.d/30-{DASHBOARD_USER}.conf"
 NODE_ETC = "/etc/ffs"
 NODE_STATE = "/var/lib/ffs-node"
 SERVICES = "/var/lib/ffs"

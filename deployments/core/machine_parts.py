@@ -137,7 +137,11 @@ def _access(spec: MachineSpec) -> list[Block]:
     )
     rule = f"{layout.DASHBOARD_USER} ALL=(root) NOPASSWD: {layout.NODE_PROGRAM}\n"
     sudo = _file(layout.SUDO_RULE, 0o440, rule, comment="That one program, nothing else.")
-    return [key, sudo]
+    why = (
+        "A connection whose other end is gone (a cut cable) ends within a minute or so, and what ran for it as well."
+    )
+    alive = _file(layout.SSHD_RULE, 0o600, "ClientAliveInterval 15\nClientAliveCountMax 4\n", comment=why)
+    return [key, sudo, alive]
 
 
 def _program(spec: MachineSpec) -> list[Block]:

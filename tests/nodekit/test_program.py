@@ -57,6 +57,12 @@ def test_bash_takes_it() -> None:
     subprocess.run(("bash", "-n"), input=ffs_node_script().encode(), check=True)
 
 
+def test_no_function_hides_another_one() -> None:
+    names = re.findall(r"^([a-z_]+)\(\)", ffs_node_script(), re.MULTILINE)
+    assert len(names) > 100
+    assert sorted(set(names)) == sorted(names)
+
+
 def test_it_never_evaluates_text() -> None:
     code = "\n".join(
         line.split(" #")[0] for line in ffs_node_script().splitlines() if not line.lstrip().startswith("#")

@@ -77,7 +77,7 @@ begin() {
   trap 'exit 130' HUP INT PIPE TERM
   [[ -n $root || $EUID == 0 ]] || fail not-root "ffs-node has to be run by root: sudo -n $program."
   mkdir -p -m 0700 -- "$own_runtime" "$own_runtime/locks"
-  work=$(mktemp -d "$own_runtime/work.XXXXXXXX")
+  work=$(mktemp -d "$own_runtime/work.$$.XXXXXXXX")
   export TMPDIR=$work
   exec 2>"$work/stderr"
 }

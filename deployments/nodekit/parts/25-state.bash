@@ -1,4 +1,4 @@
-# State on disk: durable files, locks, and the fence that turns away a writer that was replaced.
+# State on disk: durable files and directories, and the room for them.
 
 # store PATH MODE [OWNER]: standard input becomes the file, whole or not at all, also through a power cut.
 store() {
@@ -19,36 +19,6 @@ publish() {
 }
 
 relabel() { ! command -v restorecon >/dev/null || restorecon -RF -- "$@" || true; }
-
-# lock NAME SECONDS: held until the program ends (and by children that it leaves behind, such as a running pull).
-declare -A lock_of=()
-
-lock() {
-  local fd
-  exec {fd}>>"$own_runtime/locks/$1"
-  lock_of[$1]=$fd
-  flock -w "$2" "$fd" || fail busy "Another operation is at work on this ($1). Nothing was changed; try again when it has ended."
-}
-
-unlock() { flock -u "${lock_of[$1]}"; }
-
-# check_fence KEY: call it while holding the lock of what is to be changed. Refuses a fence lower than the highest seen.
-check_fence() {
-  local file=$state/fences/$1 epoch=${option[fence]%.*} count=${option[fence]#*.} seen_epoch=0 seen_count=0 seen fd
-  mkdir -p -m 0700 -- "$state" "$state/fences"
-  exec {fd}>>"$own_runtime/locks/fence"
-  flock -w 10 "$fd" || fail busy "The record of fences is locked. Nothing was changed."
-  if [[ -e $file ]]; then
-    seen=$(<"$file")
-    [[ $seen =~ ^$counter\.$counter$ ]] || fail internal "The record $file is damaged; remove it after making sure that no other dashboard runs."
-    seen_epoch=${seen%.*} seen_count=${seen#*.}
-  fi
-  if (( epoch < seen_epoch || (epoch == seen_epoch && count < seen_count) )); then
-    fail stale "This request has fence ${option[fence]}, but $seen_epoch.$seen_count was seen already: a newer operation has taken over. Nothing was changed."
-  fi
-  (( epoch == seen_epoch && count == seen_count )) || store "$file" 0600 <<<"${option[fence]}"
-  exec {fd}>&-
-}
 
 # service_directories SERVICE: what a service needs to exist; data belongs to the service's user.
 service_directories() {

@@ -12,7 +12,7 @@ verb_stage_image() {
   [[ $manifest =~ ^sha256:$hex64$ ]] || fail bad-input "The manifest's digest is not of the form expected."
   lock "stage-${option[service]}" 10
   check_fence "service-${option[service]}"
-  lock images 10
+  wait_for_lock images 3600 "Another image is being pulled to this node; this one waits for its turn."
   if podman image exists "$id"; then
     log "The image is held already."
   else

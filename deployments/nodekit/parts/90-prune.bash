@@ -34,10 +34,12 @@ verb_prune() {
 
 # prune_images: of the images under this service's project. podman keeps what a container uses.
 prune_images() {
-  local project id
+  local project id fd
   project=$(sed -n 's/^Project=\([a-z0-9-]*\)$/\1/p' "$quadlets/ffs-${option[service]}.container" | head -n 1)
   [[ $project =~ ^$project_pattern$ ]] || return 0
-  lock images 10
+  # A pull builds on layers that nothing names yet, and may take long; the next deploy prunes as well.
+  exec {fd}>>"$own_runtime/locks/images"
+  flock -w 10 "$fd" || { log "An image is being pulled to this node; old images are left for the next time."; return 0; }
   while IFS= read -r id; do
     id=${id#sha256:}
     [[ $id =~ ^$hex64$ && ,${option[keep-images]}, != *",sha256:$id,"* ]] && ! in_use "sha256-$id" || continue
