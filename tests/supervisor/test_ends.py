@@ -168,8 +168,8 @@ beat()
 
 _A_THOUSAND_RESTARTS = """
 import os, signal
-from deployments.nodekit.supervisor.child import Child, Policy, Spec
-from deployments.nodekit.supervisor.loop import Supervisor
+from deployments.nodekit.supervisor import Policy, Spec, Supervisor
+from deployments.nodekit.supervisor.child import Child
 
 class Counting(Child):
     count = 0
@@ -177,17 +177,14 @@ class Counting(Child):
         Counting.count += 1
         if Counting.count == 1000:
             os.kill(os.getpid(), signal.SIGTERM)
+        self.failures = 0  # restart at once each time
         super().spawn(interval)
 
 spec = Spec("true", ("true",), heartbeat="none")
 supervisor = Supervisor([spec], policy=Policy(interval=0.2, crash_window=0), say=lambda *_: None)
-supervisor._children["true"] = child = Counting(spec)
+supervisor.course.children["true"] = child = Counting(spec)
 descriptors = len(os.listdir("/proc/self/fd"))
 
-def say(name, text):
-    child.failures = 0  # restart at once each time
-
-supervisor._say = say
 code = supervisor.run()
 try:
     left = os.waitpid(-1, os.WNOHANG)

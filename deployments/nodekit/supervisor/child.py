@@ -3,54 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import time
 
-SETTLE = 1.0  # seconds after which a child that owes no heartbeat counts as running
-RESET = 60.0  # healthy seconds after which earlier failures are forgotten
+from deployments.nodekit.supervisor.spec import Spec
+
+SETTLE = 1.0  # seconds after which a child that owes no sign of life counts as running
 WAITING, STARTING, HEALTHY = "waiting", "starting", "healthy"
 STOPPING, DRAINING, STOPPED = "stopping", "draining", "stopped"
 NOT_INHERITED = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "FFS_HEARTBEAT_FD", "FFS_HEARTBEAT_INTERVAL")
-
-
-@dataclass(frozen=True)
-class Policy:
-    """When a child counts as hung or as crashing for ever, and what it is granted; all times in seconds."""
-
-    interval: float = 10.0
-    misses: int = 3
-    grace: float = 5.0
-    start_timeout: float = 90.0
-    crashes: int = 3
-    crash_window: float = 5.0
-
-    @property
-    def worst(self) -> float:
-        """The longest that a hang and its restart may take."""
-        return self.interval * self.misses + self.grace + self.start_timeout
-
-
-@dataclass(frozen=True)
-class Spec:
-    """A program to keep running. ``heartbeat``: ``required``; ``optional`` (from the first one on); ``none``.
-
-    It starts once the children named in ``after`` are healthy, and they are stopped only after it.
-    ``environment`` is added for this child alone; what is in ``without`` is taken out.
-    """
-
-    name: str
-    argv: tuple[str, ...]
-    heartbeat: str = "required"
-    after: tuple[str, ...] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
-    without: tuple[str, ...] = ()
-
-
-def restart_delay(failures: int) -> float:
-    """Seconds before the restart that follows so many failures in a row: 0, 0, 1, 2, 4 … 60."""
-    return 0.0 if failures <= 2 else min(60.0, 2.0 ** (min(failures, 10) - 3))
 
 
 def signal_name(number: int) -> str:
@@ -61,16 +24,36 @@ def signal_name(number: int) -> str:
         return f"signal {number}"
 
 
+def heard(data: bytes) -> str | None:
+    """The last thing that was written to the pipe: "" for ``H``; what it waits for, of ``W`` and a line; or None."""
+    words = re.findall(rb"W[^\n]*|H", data[-512:])
+    if not words:
+        return None
+    last: bytes = words[-1]
+    return "" if last == b"H" else last[1:100].decode(errors="replace").strip() or "something else"
+
+
+def clean_environment(without: tuple[str, ...] = ()) -> dict[str, str]:
+    """Ours, less what is the supervisor's alone."""
+    return {name: value for name, value in os.environ.items() if name not in (*NOT_INHERITED, *without)}
+
+
 class Child:
-    """The state of one program. All moments are of the monotonic clock."""
+    """The state of one program. All moments but ``since`` (UTC epoch) are of the monotonic clock."""
 
     def __init__(self, spec: Spec) -> None:
-        self.spec, self.state, self.pid, self.pipe = spec, WAITING, 0, -1
-        self.started = self.beat = self.healthy_since = self.start_at = self.kill_at = 0.0
-        self.beats = self.missed = self.failures = self.restarts = self.code = 0
+        self.spec, self.state, self.since = spec, WAITING, time.time()
+        self.pid, self.pipe, self.listening = 0, -1, False
+        self.started = self.beat = self.answered = self.healthy_since = self.start_at = self.kill_at = 0.0
+        self.listen_at = 0.0
+        self.beats = self.answers = self.missed = self.failed = self.failures = self.restarts = self.code = 0
         self.deaf = self.hung = self.killed = False  # deaf: it closed its pipe
         self.crashes: list[float] = []
-        self.reason = ""
+        self.reason = self.lack = self.refusal = ""  # lack: what it says it waits for; refusal: of the last probe
+
+    def become(self, state: str) -> None:
+        """Change the state."""
+        self.state, self.since = state, time.time()
 
     @property
     def expects(self) -> bool:
@@ -78,8 +61,8 @@ class Child:
         return self.spec.heartbeat == "required" or (self.spec.heartbeat == "optional" and self.beats > 0)
 
     @property
-    def healthy(self) -> bool:
-        """Whether it runs and, as far as it owes heartbeats, can still send them."""
+    def well(self) -> bool:
+        """Whether it runs and, as far as it owes heartbeats, can still send them; it may wait for something else."""
         return self.state == HEALTHY and not (self.deaf and self.expects)
 
     @property
@@ -92,23 +75,48 @@ class Child:
         """Whether no process of it is left."""
         return self.state in (WAITING, STOPPED)
 
+    def proven(self, now: float) -> bool:
+        """Whether every sign of life that it owes has come at least once; without any, it must run for a second."""
+        if self.lack or (self.spec.heartbeat == "required" and not self.beats):
+            return False
+        if self.spec.probe is not None:
+            return self.answers > 0
+        return self.beats > 0 or now - self.started >= SETTLE
+
     @property
     def trouble(self) -> str:
         """What is wrong, in words; empty when healthy."""
-        if self.healthy:
+        words, because = self.state, self.reason
+        if self.running and self.lack:
+            words, because = f"waits: {self.lack}", ""
+        elif self.well:
             return ""
-        words = "closed its heartbeat pipe" if self.state == HEALTHY else self.state
-        return f"{self.spec.name}: {words}" + (f" ({self.reason})" if self.reason else "")
+        elif self.state == HEALTHY:
+            words = "closed its heartbeat pipe"
+        elif self.state == STARTING:
+            because = self.refusal or because
+        return f"{self.spec.name}: {words}" + (f" ({because})" if because else "")
+
+    def silent(self, now: float) -> float | None:
+        """Seconds since the sign of life that it owes for the longest; None before there was one."""
+        moments = [self.beat] * (self.beats > 0) + [self.answered] * (self.answers > 0)
+        return now - min(moments) if moments else None
 
     def row(self, now: float) -> dict[str, object]:
         """What the status file says of it."""
+        silent, state = self.silent(now), self.state
+        if self.running and self.lack:
+            state = "waits"
+        elif state == HEALTHY and self.trouble:
+            state = "unhealthy"
         return {
-            "name": self.spec.name,
-            "state": "unhealthy" if self.state == HEALTHY and not self.healthy else self.state,
+            "name": self.spec.name[:100],
+            "state": state,
+            "since": round(self.since, 3),
             "pid": self.pid or None,
-            "heartbeat_age": round(now - self.beat, 1) if self.beats else None,
+            "heartbeat_age": None if silent is None else round(silent, 1),
             "restarts": self.restarts,
-            "reason": self.reason or None,
+            "reason": self.lack or self.reason or None,
         }
 
     def spawn(self, interval: float) -> None:
@@ -120,8 +128,7 @@ class Child:
         try:
             os.set_blocking(writing, False)
             os.set_blocking(reading, False)
-            hidden = (*NOT_INHERITED, *self.spec.without)
-            environment = {name: value for name, value in os.environ.items() if name not in hidden}
+            environment = clean_environment(self.spec.without)
             environment.update(self.spec.environment)
             listens = self.spec.heartbeat != "none"
             if listens:
@@ -135,8 +142,11 @@ class Child:
         finally:
             os.close(writing)
         process.returncode = 0  # the supervisor reaps by itself; so told, Popen does not try to
-        self.pid, self.pipe, self.state = process.pid, reading, STARTING
-        self.beats = self.missed = 0
+        self.pid, self.pipe = process.pid, reading
+        self.become(STARTING)
+        self.beats = self.answers = self.missed = self.failed = 0
+        self.lack = self.refusal = ""
+        self.listen_at = 0.0
         self.deaf = not listens
         self.hung = self.killed = False
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from deployments.nodekit.supervisor.child import Policy, Spec
 from deployments.nodekit.supervisor.loop import Supervisor
+from deployments.nodekit.supervisor.options import add_policy, add_telling, policy_of
+from deployments.nodekit.supervisor.probe import parse_probe
 from deployments.nodekit.supervisor.secrets import Places, SecretProblem, settings_from, unlock, wipe
+from deployments.nodekit.supervisor.spec import Probe, Spec
 from deployments.nodekit.supervisor.telling import Notifier, speaker
 
 DATA = Path("/ffs/data")
@@ -34,6 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         notifier = Notifier(os.environ.get("NOTIFY_SOCKET"), os.environ.get("WATCHDOG_USEC"))
         if not os.environ.get("NOTIFY_SOCKET"):
             say("", "NOTIFY_SOCKET is not set: nobody is told about READY and the watchdog")
+    # Until the loop takes the signals: whatever ends us, the key is wiped.
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, _end)
     places = Places(options.credentials, options.certificates, options.secrets)
     try:
         secrets = {**settings_from(places.credentials), **unlock(places, os.environ)}
@@ -43,10 +49,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             heartbeat=options.heartbeat,
             environment=secrets,
             without=("CERT_PASS",) if "FFS_TLS_KEY" in secrets else (),
+            probe=options.probe,
         )
         return Supervisor(
             [spec],
-            policy=Policy(options.interval, options.misses, options.grace, options.start_timeout),
+            policy=policy_of(options),
             notifier=notifier,
             say=say,
             status=options.status,
@@ -70,32 +77,35 @@ def _parser() -> argparse.ArgumentParser:
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--watchdog", action="store_true", help="stand alone (the default)")
     mode.add_argument("--sd-notify", action="store_true", help="also tell systemd, or podman, how things are")
-    parser.add_argument("--interval", type=_seconds, default=10.0, help="seconds between heartbeats (10)")
-    parser.add_argument(
-        "--misses", type=int, choices=range(1, 101), default=3, metavar="N", help="missed, then hung (3)"
-    )
-    parser.add_argument("--grace", type=_seconds, default=5.0, help="seconds from SIGTERM to SIGKILL (5)")
-    parser.add_argument("--start-timeout", type=_seconds, default=90.0, help="seconds to the first heartbeat (90)")
+    add_policy(parser)
     parser.add_argument(
         "--heartbeat",
         choices=HEARTBEATS,
         default=os.environ.get("FFS_HEARTBEAT", "optional"),
         help="optional: a program that never wrote one is healthy while it runs (FFS_HEARTBEAT, else optional)",
     )
-    default = DATA / ".ffs-status.json" if os.access(DATA, os.W_OK) else None
-    parser.add_argument("--status", type=Path, default=default, help="status file (in /ffs/data if there is one)")
-    parser.add_argument("--log", choices=("text", "json"), default="text", help="form of the log lines")
+    parser.add_argument(
+        "--probe",
+        type=_probe,
+        metavar="WHAT",
+        help="ask it too: http(s)://HOST:PORT/PATH, tcp:HOST:PORT or a command",
+    )
+    add_telling(parser, DATA / ".ffs-status.json" if os.access(DATA, os.W_OK) else None)
     parser.add_argument("--credentials", type=Path, default=Path("/run/ffs"), help=argparse.SUPPRESS)
     parser.add_argument("--certificates", type=Path, default=Path("/ffs/certs"), help=argparse.SUPPRESS)
     parser.add_argument("--secrets", type=Path, default=Path("/tmp/secrets"), help=argparse.SUPPRESS)  # noqa: S108
     return parser
 
 
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0.01 <= value <= 86400:
-        raise argparse.ArgumentTypeError("between 0.01 and 86400")
-    return value
+def _end(number: int, frame: object) -> None:
+    raise SystemExit(128 + number)
+
+
+def _probe(text: str) -> Probe:
+    try:
+        return parse_probe(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 if __name__ == "__main__":

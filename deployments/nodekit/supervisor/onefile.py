@@ -7,7 +7,10 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-PARTS: Final = ("child", "telling", "secrets", "loop", "command")
+PARTS: Final = (
+    *("spec", "probe", "errand", "child", "asking", "telling", "course", "signs", "keeper", "loop"),
+    *("secrets", "options", "command"),
+)
 """In the order in which they build on each other; ``command`` ends with the call of ``main``."""
 _PACKAGE: Final = "deployments.nodekit.supervisor"
 

@@ -1,7 +1,7 @@
 """Secrets in a container: settings for the program's environment, and the TLS key decrypted into memory.
 
 The unit hands credentials over in a tmpfs, one file each: ``env.NAME`` is a setting, ``cert_pass`` the pass phrase
-of ``server.key.enc`` (``openssl enc -aes-256-cbc -pbkdf2``, or an encrypted PEM key such as PKCS#8).
+of ``server.key.enc`` (``openssl enc -aes-256-cbc -pbkdf2``, or an encrypted key as openssl writes it: PKCS#8, PEM).
 """
 
 from __future__ import annotations
@@ -150,8 +150,15 @@ def _password(places: Places, environment: Mapping[str, str]) -> bytes:
 
 def _decrypt(sealed: Path, password: bytes) -> bytes:
     """The key in PEM. The pass phrase goes through a pipe: never an argument, never openssl's environment."""
-    is_pem = sealed.read_bytes()[:11] == b"-----BEGIN "
-    command = ("pkey", "-passin") if is_pem else ("enc", "-d", "-aes-256-cbc", "-pbkdf2", "-pass")
+    form = _read(sealed)[:11]
+    if form.startswith(b"Salted__"):
+        command: tuple[str, ...] = ("enc", "-d", "-aes-256-cbc", "-pbkdf2", "-pass")
+    elif form == b"-----BEGIN ":
+        command = ("pkey", "-passin")
+    elif form.startswith(b"\x30"):  # DER: a sequence
+        command = ("pkcs8", "-inform", "DER", "-passin")
+    else:
+        raise SecretProblem(SECRET_MISSING, f"{sealed} is no encrypted key: neither of openssl enc nor PKCS#8")
     reading, writing = os.pipe()
     try:
         os.write(writing, password + b"\n")
@@ -173,6 +180,7 @@ def _openssl(arguments: Sequence[str], *, feed: bytes = b"", inherited: Sequence
             input=feed,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            env={name: value for name, value in os.environ.items() if name != "CERT_PASS"},
             pass_fds=tuple(inherited),
             timeout=30,
             check=False,
