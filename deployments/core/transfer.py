@@ -1,0 +1,213 @@
+"""Chooses how an image comes to a node: one decision per node, from what is measured, and said in words. Pure.
+
+Two ways lead to the same image, verified by the same digests:
+
+``pull``   podman pulls it through the tunnel: least work for the node; layers compressed or in chunks.
+``fetch``  the node's program fetches blobs and puts the layers together: deltas, and parts that survive a cut.
+
+Estimated seconds = making the forms that nobody needed before + bytes over the link + round trips + the node's work.
+The least wins, with three exceptions: no way is taken that sends a tenth more than a plain pull (links are shared);
+on a thin link the leanest is taken unless it takes twice as long; what takes long on the link is fetched (a cut then
+loses nothing).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from . import transfer_cost as cost
+from .sizes import shown_bytes
+from .transfer_values import CHUNKED, DELTA, FETCH, NONE, PULL, RAW, ZSTD, LayerTransfer, Transfer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .transfer_values import Base, FormKind, Sendable, Task
+
+FETCH_TOOLS = frozenset({"curl", "zstd", "skopeo"})
+PARTIAL_PODMAN = (5, 0)
+THRIFT = 1.1
+THIN = 3_000_000.0
+"""Bytes per second up to which a link is a thin one: 24 Mbit/s."""
+RESUME_FROM = 30.0
+"""Seconds on the link from which a cut that loses everything is worse than some work more for the node."""
+MARGIN = 200_000_000
+"""Bytes that stay free on a disk."""
+SMALL, FAST = 4096, 200e6
+"""Layers below so many bytes, or any on a link of so many bytes a second, may travel as they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    form: FormKind
+    bytes: int
+    exact: bool
+    seconds: float
+    base: Base | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    kind: str
+    transfer: Transfer
+    on_the_link: float
+
+
+def plan_transfer(task: Task) -> Transfer:
+    """The best way for this image to this node; ``why`` names what it was chosen over. Never raises: where nothing
+    fits the disk, the way that needs least is returned, and the preflight says no."""
+    total = sum(size for _, size in task.layers)
+    if not task.missing:
+        return Transfer(NONE, total, why="The node holds every layer; nothing but the image's description travels.")
+    candidates = list(_candidates(task, total))
+    fitting = [each for each in candidates if _fits(task, each.transfer)]
+    if not fitting:
+        best = min(candidates, key=lambda each: each.transfer.need)
+        return _explained(task, best, candidates, "It needs the least room of all ways.")
+    lean = min((each.transfer.bytes for each in fitting if each.kind == "pull"), default=None)
+    thrifty = [each for each in fitting if lean is None or each.transfer.bytes <= THRIFT * lean]
+    best = min(thrifty, key=lambda each: (each.transfer.seconds, each.transfer.bytes))
+    if task.link.usable <= THIN:
+        leanest = min(thrifty, key=lambda each: each.transfer.bytes)
+        saves = THRIFT * leanest.transfer.bytes < best.transfer.bytes
+        if saves and leanest.transfer.seconds <= 2 * best.transfer.seconds:
+            return _explained(task, leanest, candidates, "On a link like this the fewest bytes count.")
+    safe = [each for each in thrifty if each.transfer.way == FETCH]
+    if best.transfer.way == PULL and best.on_the_link >= RESUME_FROM and safe:
+        return _explained(task, safe[0], candidates, "It takes long, and what has arrived survives a cut this way.")
+    return _explained(task, best, candidates, "")
+
+
+def _candidates(task: Task, total: int) -> Iterator[_Candidate]:
+    without, receiver = task.without, task.receiver
+    can_fetch = receiver.tools >= FETCH_TOOLS and not without.fetch
+    if not (without.pull and can_fetch):
+        yield _candidate(task, total, "pull")
+        partial = receiver.partial_pulls and receiver.podman >= PARTIAL_PODMAN and not task.docker
+        if partial and not (without.chunked or without.packed) and any(x.chunked is not None for x in task.missing):
+            yield _candidate(task, total, "chunked")
+    if can_fetch:
+        yield _candidate(task, total, "fetch")
+
+
+def _candidate(task: Task, total: int, kind: str) -> _Candidate:
+    way = FETCH if kind == "fetch" else PULL
+    choices = [_choose(task, layer, kind) for layer in task.missing]
+    sizes = [choice.bytes for choice in choices]
+    speed = cost.rate(task.link, sizes, way)
+    on_the_link = sum(sizes) / speed + cost.trips(kind) * task.link.round_trip
+    work = cost.node_seconds(kind, _unpacked(task)) + sum(choice.seconds for choice in choices)
+    came = sum(layer.size for layer in task.missing)
+    bases = [choice.base.size for choice in choices if choice.base is not None]
+    rest = came + max(bases, default=0) if way == FETCH else 0
+    layers = tuple(
+        LayerTransfer(
+            layer.diff_id,
+            layer.size,
+            choice.form,
+            choice.bytes,
+            choice.exact,
+            choice.base.diff_id if choice.base else "",
+        )
+        for layer, choice in zip(task.missing, choices, strict=True)
+    )
+    transfer = Transfer(
+        way=way,
+        total=total,
+        layers=layers,
+        bytes=sum(sizes),
+        seconds=on_the_link + work,
+        images=came,
+        temporary=sum(sizes) + rest,
+    )
+    return _Candidate(kind, transfer, on_the_link)
+
+
+def _choose(task: Task, layer: Sendable, kind: str) -> _Choice:
+    """The form in which this layer is there first; its own seconds are those of making and patching."""
+    if task.without.packed:
+        return _option(layer, RAW)
+    options = [_option(layer, ZSTD)]
+    if layer.size < SMALL or task.link.usable >= FAST:
+        options.append(_option(layer, RAW))
+    if kind == "chunked" and layer.chunked is not None:
+        options = [_option(layer, CHUNKED)]
+    if kind == "fetch" and not task.without.delta:
+        options += [_option(layer, DELTA, base) for base in layer.bases]
+    return min(options, key=lambda option: (option.bytes / task.link.usable + option.seconds, option.bytes))
+
+
+def _option(layer: Sendable, form: FormKind, base: Base | None = None) -> _Choice:
+    size, known = cost.size_of(layer, form, base)
+    seconds = cost.making(layer, form, known=known) + (cost.patching(layer, base) if base else 0.0)
+    return _Choice(form, size, known, seconds, base)
+
+
+def _unpacked(task: Task) -> int:
+    """Bytes of the layers from the lowest missing one up: podman unpacks all of them, as their chain IDs differ."""
+    missing = {layer.diff_id for layer in task.missing}
+    lowest = next((at for at, (diff_id, _) in enumerate(task.layers) if diff_id in missing), 0)
+    return sum(size for _, size in task.layers[lowest:])
+
+
+def _fits(task: Task, transfer: Transfer) -> bool:
+    receiver = task.receiver
+    if receiver.free_var is None:
+        return transfer.need + MARGIN <= receiver.free_images
+    return transfer.images + MARGIN <= receiver.free_images and transfer.temporary + MARGIN <= receiver.free_var
+
+
+def _explained(task: Task, best: _Candidate, candidates: list[_Candidate], reason: str) -> Transfer:
+    transfer = best.transfer
+    words = [_described(transfer), f"About {_seconds(transfer.seconds)} {_link(task)}.", reason]
+    others = [each for each in candidates if each is not best]
+    words += [
+        f"{_NAMES[each.kind]} would send {shown_bytes(each.transfer.bytes)} in {_seconds(each.transfer.seconds)}."
+        for each in others
+    ]
+    if not task.receiver.tools >= FETCH_TOOLS:
+        lacking = ", ".join(sorted(FETCH_TOOLS - task.receiver.tools))
+        words.append(f"Differences cannot be sent: the node lacks {lacking}.")
+    why = " ".join(word for word in words if word)
+    return Transfer(
+        transfer.way,
+        transfer.total,
+        transfer.layers,
+        transfer.bytes,
+        round(transfer.seconds, 1),
+        why,
+        transfer.images,
+        transfer.temporary,
+    )
+
+
+_NAMES = {"pull": "A plain pull", "chunked": "A pull of changed files", "fetch": "Fetching it"}
+_FORMS = (
+    (DELTA, "{} as a difference to what the node holds", "{} as differences to what the node holds"),
+    (CHUNKED, "{} file by file", "{} file by file"),
+    (ZSTD, "{} compressed", "{} compressed"),
+    (RAW, "{} as it is", "{} as they are"),
+)
+
+
+def _described(transfer: Transfer) -> str:
+    parts = []
+    for form, one, many in _FORMS:
+        count = sum(layer.form == form for layer in transfer.layers)
+        if count:
+            parts.append((one if count == 1 else many).format(f"{count} layer{'s' if count > 1 else ''}"))
+    how = "podman pulls" if transfer.way == PULL else "the node fetches"
+    text = f"{how} {', '.join(parts)}: {shown_bytes(transfer.bytes)}."
+    return text[0].upper() + text[1:]
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+
+
+def _link(task: Task) -> str:
+    link = task.link
+    known = "measured" if link.measured else "assumed, nothing was measured yet"
+    capped = ", as far as its limit lets it" if link.cap and link.cap < link.rate else ""
+    return f"at {shown_bytes(int(link.usable))}/s and {link.round_trip * 1000:.0f} ms ({known}{capped})"

@@ -1,0 +1,111 @@
+"""The table of contents of a zstd:chunked layer: which bytes a partial pull fetches, from what a node holds. Pure.
+
+Source: containers/storage, docs/containers-storage-zstd-chunked.md and pkg/chunked. The annotation
+``manifest-position`` is ``OFFSET:PACKED:UNPACKED:1``: where in the blob the table is, a Zstandard frame of JSON. A
+regular file is one entry, and further ones of type ``chunk``; each has the range of the blob that holds it. podman
+takes whole files by digest from layers that came by a partial pull, and fetches the other ranges in one go, over gaps
+of up to 1024 bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from .documents import Json, parse_json
+from .errors import ImageError
+from .zstd import zstd
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+    from typing import BinaryIO
+
+POSITION = "io.github.containers.zstd-chunked.manifest-position"
+TAR_SPLIT = "io.github.containers.zstd-chunked.tarsplit-position"
+GAP = 1024
+RANGES = 1024
+"""So many ranges are asked for in one request at most; with more of them the smallest gaps are closed."""
+PART = 150
+"""Bytes around each range of a multipart answer, about."""
+TOC_LIMIT = 50 * 1024 * 1024
+
+
+class NoToc(Exception):
+    """The blob has no table of contents that can be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A range of the blob, and the digest of the file that it is a part of."""
+
+    digest: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Toc:
+    """The pieces in the order of the blob, and the bytes that are always fetched: the table and the tar's headers."""
+
+    pieces: tuple[Piece, ...]
+    overhead: int
+
+    @property
+    def files(self) -> frozenset[str]:
+        """The digests of its files."""
+        return frozenset(piece.digest for piece in self.pieces)
+
+
+def read_toc(blob: BinaryIO, annotations: Iterable[tuple[str, str]]) -> Toc:
+    """The table of an open blob with these annotations. Raises NoToc."""
+    notes = dict(annotations)
+    start, packed, unpacked = _position(notes.get(POSITION, ""))
+    _, tar_split, _ = _position(notes.get(TAR_SPLIT, "0:0:0"))
+    if max(packed, unpacked) > TOC_LIMIT:
+        raise NoToc("the table is too large")
+    blob.seek(start)
+    try:
+        data = zstd.ZstdDecompressor().decompress(blob.read(packed), unpacked)
+        entries = parse_json(data, "The table").get("entries").items()
+        return Toc(_pieces(entries), packed + tar_split)
+    except (zstd.ZstdError, ImageError, EOFError) as error:
+        raise NoToc(str(error)) from error
+
+
+def bytes_needed(toc: Toc, held: Collection[str]) -> int:
+    """Bytes that a partial pull of this layer fetches by a node that holds the files ``held`` (digests)."""
+    ranges: list[tuple[int, int]] = []
+    for piece in toc.pieces:
+        if piece.digest in held:
+            continue
+        if ranges and piece.start - ranges[-1][1] <= GAP:
+            ranges[-1] = (ranges[-1][0], piece.end)
+        else:
+            ranges.append((piece.start, piece.end))
+    gaps = sorted(after[0] - before[1] for before, after in pairwise(ranges))
+    closed = gaps[: max(0, len(ranges) - RANGES)]
+    total = sum(end - start for start, end in ranges) + sum(closed)
+    return toc.overhead + total + PART * min(len(ranges), RANGES)
+
+
+def _pieces(entries: list[Json]) -> tuple[Piece, ...]:
+    found: list[Piece] = []
+    digest = ""
+    for entry in entries:
+        kind = entry.get("type").text()
+        if kind == "reg":
+            digest = entry.get("digest").text("")
+        elif kind != "chunk":
+            continue
+        start, end = entry.get("offset").count(0), entry.get("endOffset").count(0)
+        if digest and end > start and entry.get("chunkType").text("") != "zeros":
+            found.append(Piece(digest, start, end))
+    return tuple(sorted(found, key=lambda piece: piece.start))
+
+
+def _position(text: str) -> tuple[int, int, int]:
+    parts = text.split(":")
+    if len(parts) < 3 or not all(part.isascii() and part.isdecimal() and len(part) < 19 for part in parts[:3]):
+        raise NoToc("an annotation with its place is missing")
+    return int(parts[0]), int(parts[1]), int(parts[2])
