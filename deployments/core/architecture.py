@@ -6,34 +6,55 @@ takes over.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+import re
+from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 _T = TypeVar("_T")
 
-_MACHINES: dict[str, tuple[str, ...]] = {
-    "x86_64": ("amd64", "amd64/v1"),
-    "aarch64": ("arm64", "arm64/v8"),
-    "armv8l": ("arm/v8", "arm/v7", "arm", "arm/v6", "arm/v5"),
-    "armv7l": ("arm/v7", "arm", "arm/v6", "arm/v5"),
-    "armv6l": ("arm/v6", "arm", "arm/v5"),
-    "i386": ("386",),
-    "i586": ("386",),
-    "i686": ("386",),
+_NAMES: Final = {
+    "x86_64": "amd64",
+    "aarch64": "arm64",
+    "armv6l": "arm",
+    "armv7l": "arm",
+    "armv8l": "arm",
+    "i386": "386",
+    "i486": "386",
+    "i586": "386",
+    "i686": "386",
 }
-"""What each machine runs without emulation and whatever its model, the best first. Others run their own name:
-ppc64le, s390x, riscv64. Later variants (amd64/v3) are not in it: a node does not say whether it has them."""
+"""Others have one name in both worlds: ppc64le, s390x, riscv64."""
+
+_ARM_DEFAULT: Final = 7
+"""What ``arm`` without a variant means, as containerd's platform rules have it."""
 
 
 def runs(machine: str, architecture: str) -> bool:
-    """Whether a node that calls itself ``machine`` runs an image for ``architecture``."""
-    return architecture in _MACHINES.get(machine, (machine,))
+    """Whether a node that calls itself ``machine`` runs an image for ``architecture`` without emulation."""
+    return _rank(machine, architecture) is not None
 
 
 def best(machine: str, images: Iterable[_T], architecture: Callable[[_T], str]) -> _T | None:
     """The image that fits ``machine`` best, the first of equals; None if none runs there."""
-    order = _MACHINES.get(machine, (machine,))
-    fitting = [image for image in images if architecture(image) in order]
-    return min(fitting, key=lambda image: order.index(architecture(image)), default=None)
+    ranked = [(rank, image) for image in images if (rank := _rank(machine, architecture(image))) is not None]
+    return min(ranked, key=lambda pair: pair[0], default=(0, None))[1]
+
+
+def _rank(machine: str, architecture: str) -> int | None:
+    """How well it fits, 0 the best; None if it does not run.
+
+    A node does not say which later variant it has (amd64/v3), so the earliest one is taken where there are several,
+    except on 32-bit ARM, where the machine's name says it.
+    """
+    name, _, variant = architecture.partition("/")
+    if name not in {machine, _NAMES.get(machine, machine)}:
+        return None
+    digits = re.fullmatch(r"v(\d{1,2})", variant)
+    level = int(digits[1]) if digits else 0
+    if name == "arm":
+        highest = int(machine[4]) if machine.startswith("armv") else _ARM_DEFAULT
+        level = level or _ARM_DEFAULT
+        return highest - level if level <= highest else None
+    return level

@@ -18,9 +18,9 @@ class Desired:
     """A service as it should be.
 
     ``key`` is the operation's name for it (``service:12``). ``unit`` is the rendered unit, whatever operation it
-    names. ``architecture`` is the image's (``amd64``). ``certificate`` is a fingerprint ("" for none) with
-    ``certificate_days`` left, ``credentials`` the version of the sealed settings ("" for none) and
-    ``credential_names`` what is in it.
+    names. ``architecture`` is the image's (``amd64``), ``architectures`` are those that the release has an image for.
+    ``certificate`` is a fingerprint ("" for none) with ``certificate_days`` left, ``credentials`` the version of the
+    sealed settings ("" for none) and ``credential_names`` what is in it.
     """
 
     key: str
@@ -38,6 +38,7 @@ class Desired:
     certificate_days: int | None = None
     credentials: str = ""
     credential_names: tuple[str, ...] = ()
+    architectures: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

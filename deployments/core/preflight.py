@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from . import layout
+from .architecture import runs
 from .plan_values import AMBER, GREEN, RED, Check
 from .quadlet import Mode
 
@@ -24,16 +25,6 @@ SKEW_AMBER, SKEW_RED = 60, 300
 OLD_READING = 3600
 CERTIFICATE_AMBER = 14
 PODMAN, PODMAN_ENTRYPOINT, SYSTEMD = (4, 6), (5, 0), 254
-
-_MACHINES = {
-    "amd64": {"x86_64"},
-    "arm64": {"aarch64"},
-    "arm": {"armv6l", "armv7l", "armv8l"},
-    "386": {"i386", "i586", "i686"},
-    "ppc64le": {"ppc64le"},
-    "s390x": {"s390x"},
-    "riscv64": {"riscv64"},
-}
 
 
 def preflight(desired: Desired, held: Held, files: FilesPlan, layers: LayersPlan) -> tuple[Check, ...]:
@@ -73,10 +64,12 @@ def _protocol(facts: NodeFacts) -> Check:
 
 
 def _architecture(desired: Desired, facts: NodeFacts) -> Check:
-    name = desired.architecture.partition("/")[0]
-    if facts.arch in _MACHINES.get(name, {name}):
-        return Check("Architecture", GREEN, f"The image is for {desired.architecture}, the node is {facts.arch}.")
-    return Check("Architecture", RED, f"The image is for {desired.architecture}, but the node is {facts.arch}.")
+    if runs(facts.arch, desired.architecture):
+        return Check("Architecture", GREEN, f"The image for {desired.architecture} fits: the node is {facts.arch}.")
+    has = desired.architectures or (desired.architecture,)
+    also = f"{', '.join(has[:-1])} and {has[-1]}" if len(has) > 1 else has[0]
+    text = f"The image is for {also}, but the node is {facts.arch}. Take in an image that is for {facts.arch} too."
+    return Check("Architecture", RED, text)
 
 
 def _disks(desired: Desired, facts: NodeFacts, files: FilesPlan, layers: LayersPlan) -> Iterator[Check]:

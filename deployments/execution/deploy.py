@@ -69,7 +69,7 @@ class Deploy:
     def __init__(self, context: Context) -> None:
         self.context = context
         self.plan = from_value(context.operation.params["plan"])
-        rows = Release.objects.select_related("project", "image", "files")
+        rows = Release.objects.select_related("project", "image", "files").prefetch_related("variants")
         self.release = rows.get(project_id=context.operation.project_id, number=self.plan.release)
         self.targets = {target: self._target(target) for target in context.operation.targets}
         self._turns = {run.service.node_id: threading.Lock() for run in self.targets.values()}
@@ -206,7 +206,7 @@ class Deploy:
                 service,
                 run.last,
                 release_id=self.release.pk,
-                image_id=self.release.image.image_id,
+                image_id=run.wanted.image_id,
                 number=self.release.number,
             )
             if not proven:

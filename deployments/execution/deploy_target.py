@@ -15,7 +15,7 @@ from deployments.core.plan import Plan as PlanValue
 from deployments.core.quadlet import Mode
 from deployments.execution import readings, stage
 from deployments.execution.conversation import Conversation
-from deployments.execution.errors import TargetFailed
+from deployments.execution.errors import Gone, TargetFailed
 from deployments.execution.small import contact
 from deployments.execution.watch import show_journal, watch
 from deployments.models.desired import desired, running_files
@@ -50,6 +50,11 @@ class DeployTarget:
     ) -> None:
         self.context, self.target = context, target
         self.service, self.release, self.planned, self.credentials = service, release, planned, credentials
+        # The plan says which of the release's images is for this node. The preflight sees whether it still fits.
+        images = {image.image_id: image for image in release.images}
+        if planned.image.new not in images:
+            raise Gone(f"Release {release.number} does not have the image that was planned for {target.label}.")
+        self.image = images[planned.image.new]
         self.fence = context.fence
         self.old_release = int(planned.release.old or 0)
         self.began = 0.0
@@ -64,7 +69,7 @@ class DeployTarget:
     def _name(self, op: str) -> None:
         """The switch's name on the node, which its unit repeats; raises UnitError."""
         self.op = op
-        self.wanted = desired(self.service, self.release, now=timezone.now(), operation=op)
+        self.wanted = desired(self.service, self.release, now=timezone.now(), operation=op, image=self.image)
         self.unit = self.wanted.unit
 
     # --- Phases --------------------------------------------------------------------------------------------------
@@ -117,7 +122,7 @@ class DeployTarget:
             return
         spec = GateSpec(
             mode=Mode(self.service.supervision),
-            image_id=self.release.image.image_id,
+            image_id=self.wanted.image_id,
             began=self.began or time.monotonic(),
             start_timeout=float(self.service.start_timeout),
             settle=float(self.service.settle),

@@ -16,6 +16,7 @@ from deployments.core.node_events import AnswerError
 from deployments.execution.connection import NodeLogin
 from deployments.execution.node_program import NodeProgram
 from deployments.models import Node, Reading, Release, Service
+from deployments.models.desired import image_of
 from ffsweb.operations.models import Hold
 from ffsweb.operations.stopping import process
 from ffsweb.remote import RemoteError
@@ -87,7 +88,8 @@ def _agree(node_id: int, at: datetime, facts: NodeFacts) -> None:
             Release.objects.select_related("image").filter(project=service.project, number=found.release).first()
         )
         if release is not None:
-            prove_live(service, facts, release_id=release.pk, image_id=release.image.image_id, number=release.number)
+            image = image_of(release, facts)
+            prove_live(service, facts, release_id=release.pk, image_id=image.image_id, number=release.number)
 
 
 def due(now: datetime) -> list[Node]:

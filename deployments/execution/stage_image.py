@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def stage_image(run: DeployTarget) -> int:
     """The node pulls what it lacks through the connection that it already has; how many bytes went to it."""
-    image, context, target = run.release.image, run.context, run.target
+    image, context, target = run.image, run.context, run.target
     total, count = run.planned.layers.bytes_to_send, [0]
 
     def on_bytes(_digest: str, more: int) -> None:

@@ -49,6 +49,13 @@ class Image(models.Model):
         self.architecture = storable_text(self.architecture)[:40]
         super().save(*args, **kwargs)
 
+    def siblings(self) -> list[Image]:
+        """The same image for other architectures: what the project has of the same index. One query, or none."""
+        if not self.index_digest:
+            return []
+        rows = Image.objects.filter(project_id=self.project_id, index_digest=self.index_digest)
+        return list(rows.exclude(architecture=self.architecture).defer("layers", "config"))
+
 
 class FilesVersion(models.Model):
     """A numbered, unchangeable tree of project files."""

@@ -15,7 +15,7 @@ from deployments.core.quadlet import Mode, Port, UnitSpec, render
 from deployments.nodekit.supervisor.onefile import source
 from deployments.oci.imageconfig import ImageConfig
 
-from .content import Release
+from .content import Image, Release
 from .reading import Reading
 from .service import Service
 
@@ -45,13 +45,17 @@ def credentials_of(service: Service, release: Release) -> tuple[str, tuple[str, 
     return (digest.hexdigest()[:16], tuple(sorted(names))) if names else ("", ())
 
 
-def desired(service: Service, release: Release, *, now: datetime, operation: str = "") -> Desired:
+def desired(
+    service: Service, release: Release, *, now: datetime, operation: str = "", image: Image | None = None
+) -> Desired:
     """What ``service`` should be with ``release``; raises UnitError for what no unit can hold.
 
-    No query if image, files, certificate, node and project were selected.
+    ``image`` is the one of the release's images that the node gets (see ``image_of``), the main one by default. No
+    query if image, files, certificate, node and project were selected and the variants prefetched.
     """
     mode = Mode(service.supervision)
-    config = ImageConfig.from_json(release.image.config)
+    image = image or release.image
+    config = ImageConfig.from_json(image.config)
     version, names = credentials_of(service, release)
     certificate = service.certificate
     unit = UnitSpec(
@@ -60,7 +64,7 @@ def desired(service: Service, release: Release, *, now: datetime, operation: str
         node=service.node.name,
         mode=mode,
         release=release.number,
-        image_id=release.image.image_id,
+        image_id=image.image_id,
         ports=tuple(Port(port["host"], port["container"], port["protocol"]) for port in service.ports),
         environment=tuple(sorted(release.plain_settings.items())),
         certificate=certificate.fingerprint if certificate else "",
@@ -79,9 +83,10 @@ def desired(service: Service, release: Release, *, now: datetime, operation: str
         service=service.name,
         node=service.node.name,
         release=release.number,
-        image_id=release.image.image_id,
-        architecture=release.image.architecture,
-        layers=tuple(Layer(layer["diff_id"], layer["size"]) for layer in release.image.layers),
+        image_id=image.image_id,
+        architecture=image.architecture,
+        architectures=tuple(each.architecture for each in release.images),
+        layers=tuple(Layer(layer["diff_id"], layer["size"]) for layer in image.layers),
         unit=render(unit),
         mode=mode,
         files=release.files.tree() if release.files else FileTree(),
@@ -90,6 +95,15 @@ def desired(service: Service, release: Release, *, now: datetime, operation: str
         credentials=version,
         credential_names=names,
     )
+
+
+def image_of(release: Release, facts: NodeFacts | None) -> Image:
+    """The image of ``release`` that a node with these facts gets.
+
+    The main one if nothing is known of the node or none fits: the preflight says so. One query unless the variants
+    were prefetched.
+    """
+    return (release.image_for(facts.arch) if facts else None) or release.image
 
 
 def held(service: Service, reading: Reading | None, *, now: datetime, running: Mapping[int, Release]) -> Held:

@@ -35,6 +35,8 @@ def remove_image(*, image: Image, actor: User, request: HttpRequest | None = Non
                 detail={"image": image.image_id},
                 request=request,
             )
+            if image.variant_of.exists():
+                raise StillNeeded(f"The image {image} belongs to a release. Nothing was removed.")
             image.delete()
     except RestrictedError as error:
         raise StillNeeded(f"The image {image} belongs to a release. Nothing was removed.") from error

@@ -12,7 +12,7 @@ from deployments.core.plan import Plan as PlanValue
 from deployments.core.plan import PlanError, effect_hash, make_plan, plan_hash, to_json
 from deployments.core.quadlet import UnitError
 from deployments.models import HostKey, Node, Plan, Reading, Release, Service
-from deployments.models.desired import desired, held, running_number
+from deployments.models.desired import desired, held, image_of, running_number
 from deployments.services.holding import busy_by_name
 from ffsweb.audit.services import record
 from ffsweb.operations.services import Busy, Target, enqueue
@@ -37,7 +37,7 @@ class NotPossible(Refused):
 def preview(*, release: Release, services: Iterable[Service], actor: User) -> Plan:
     """The plan for ``services``, kept under its hash; raises NotPossible. No node is asked.
 
-    Ten queries, however many services. A plan that says the same as an earlier one is that one, made again.
+    Eleven queries, however many services. A plan that says the same as an earlier one is that one, made again.
     """
     value = _make(release, services)
     row, _ = Plan.objects.update_or_create(
@@ -55,7 +55,7 @@ def preview(*, release: Release, services: Iterable[Service], actor: User) -> Pl
 def is_stale(plan: Plan) -> bool:
     """Whether the same plan made now, from newer readings, would do something else, or could not be done any more.
 
-    Seven queries.
+    Eight queries.
     """
     try:
         value = plan.parsed()
@@ -123,7 +123,8 @@ def _start(plan: Plan, actor: User, request: HttpRequest | None) -> Operation:
 
 def _make(release: Release, services: Iterable[Service]) -> PlanValue:
     now = timezone.now()
-    release = Release.objects.select_related("project", "image", "files").get(pk=release.pk)
+    rows_of_release = Release.objects.select_related("project", "image", "files").prefetch_related("variants")
+    release = rows_of_release.get(pk=release.pk)
     rows = Service.objects.select_related("node", "project", "certificate").filter(
         project_id=release.project_id, pk__in=[row.pk for row in services]
     )
@@ -134,11 +135,13 @@ def _make(release: Release, services: Iterable[Service]) -> PlanValue:
     running = _running(release, chosen, readings)
     pairs = []
     for service in chosen:
+        reading = readings.get(service.node_id)
+        image = image_of(release, reading.parsed() if reading else None)
         try:
-            wanted = desired(service, release, now=now)
+            wanted = desired(service, release, now=now, image=image)
         except UnitError as error:
             raise NotPossible(f"{service} cannot have release {release.number}: {error}.") from error
-        pairs.append((wanted, held(service, readings.get(service.node_id), now=now, running=running)))
+        pairs.append((wanted, held(service, reading, now=now, running=running)))
     return make_plan(pairs)
 
 

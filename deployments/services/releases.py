@@ -31,7 +31,10 @@ def make_release(
     note: str = "",
     request: HttpRequest | None = None,
 ) -> Release:
-    """Number a new release; it holds a copy of the settings, so later changes do not alter it. Raises Gone."""
+    """Number a new release; it holds a copy of the settings, so later changes do not alter it. Raises Gone.
+
+    It has the image for all architectures that came in with it.
+    """
     with transaction.atomic():
         # Under this lock numbers are given out and images go (SQLite: IMMEDIATE does the same).
         Project.objects.select_for_update().get(pk=project.pk)
@@ -49,6 +52,7 @@ def make_release(
             note=note,
             created_by=actor.get_username(),
         )
+        release.variants.set(image.siblings())
         record(
             actor=actor,
             action="release.make",

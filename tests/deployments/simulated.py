@@ -41,6 +41,7 @@ class SimulatedNode:
         self.before: dict[str, Callable[[], None]] = {}
         self.after: dict[str, Callable[[], None]] = {}
         self.restarts = 0
+        self.arch = "x86_64"
         self.lies = False
         self.busy: set[str] = set()
         self.collisions: list[str] = []
@@ -111,7 +112,8 @@ class SimulatedNode:
     def _facts(self, _options: dict[str, str], _stdin: bytes) -> dict[str, Any]:
         services = {name: self._service(name) for name in {*self.units, *self.staged, "www"}}
         held = {"ids": sorted(self.images), "diff_ids": []}
-        return {"ok": True, **node_facts(services, images_held=held, host_keys=[HOST_KEY + "A" * 20])}
+        told = node_facts(services, images_held=held, host_keys=[HOST_KEY + "A" * 20], arch=self.arch)
+        return {"ok": True, **told}
 
     def _service(self, name: str) -> dict[str, Any]:
         unit = self.units.get(name)
