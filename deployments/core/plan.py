@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from .filetree import FileTree, diff
 from .plan_inputs import Desired, Held
 from .plan_json import PlanError, effect_hash, from_json, from_value, plan_hash, to_json
+from .plan_layers import layers_plan
 from .plan_values import (
     AMBER,
     RED,
@@ -71,7 +72,7 @@ def make_plan(targets: Sequence[tuple[Desired, Held]], *, kind: str = "deploy") 
 
 def _target(desired: Desired, held: Held) -> TargetPlan:
     service = held.facts.service(desired.service) if held.facts else None
-    files, layers = _files(desired, held, service), _layers(desired, held)
+    files, layers = _files(desired, held, service), layers_plan(desired, held)
     release = Change(str(service.release) if service and service.release else "", str(desired.release))
     image = Change((service.image_id if service else None) or "", desired.image_id)
     changes = unit_diff(_neutral(held.unit), _neutral(desired.unit))
@@ -120,15 +121,6 @@ def _files(desired: Desired, held: Held, service: ServiceFacts | None) -> FilesP
 
 def _sizes(entries: Iterable[FileEntry]) -> tuple[FileChange, ...]:
     return tuple(FileChange(entry.path, entry.size) for entry in sorted(entries, key=lambda entry: entry.path))
-
-
-def _layers(desired: Desired, held: Held) -> LayersPlan:
-    distinct = tuple({layer.diff_id: layer for layer in desired.layers}.values())
-    if held.facts and desired.image_id in held.facts.image_ids:
-        return LayersPlan((), len(distinct), 0)
-    present = held.facts.diff_ids if held.facts else frozenset()
-    missing = tuple(layer for layer in distinct if layer.diff_id not in present)
-    return LayersPlan(missing, len(distinct) - len(missing), sum(layer.size for layer in missing))
 
 
 def _credentials(desired: Desired, service: ServiceFacts | None) -> CredentialsPlan:

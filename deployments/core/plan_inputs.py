@@ -10,7 +10,8 @@ from .quadlet import Mode
 
 if TYPE_CHECKING:
     from .facts_values import NodeFacts
-    from .plan_values import Layer
+    from .plan_layers import Layer
+    from .transfer_values import Transfer
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Held:
     ``facts`` are those of the last reading, or None with the reason in ``error``. ``read_at`` is when the dashboard
     took it and ``now`` the present (both UTC epochs in seconds by the dashboard's clock). ``unit`` is the unit file
     that the dashboard wrote last ("" if none), ``files`` the files of the release that the node runs, None if not
-    known.
+    known. ``transfer`` is how the image would come to the node by now, None if nobody asked the planner.
     """
 
     facts: NodeFacts | None
@@ -57,3 +58,4 @@ class Held:
     error: str = ""
     unit: str = ""
     files: FileTree | None = None
+    transfer: Transfer | None = None

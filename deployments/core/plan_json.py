@@ -8,7 +8,8 @@ import types
 from dataclasses import asdict, fields, is_dataclass, replace
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from .plan_values import LayersPlan, Plan, TargetPlan
+from .plan_layers import Estimate, LayersPlan
+from .plan_values import Plan, TargetPlan
 
 _T = TypeVar("_T")
 
@@ -23,8 +24,11 @@ def to_json(plan: Plan) -> str:
 
 
 def plan_hash(plan: Plan) -> str:
-    """SHA-256 of the canonical JSON, 64 hex digits: the name under which a plan is shown and put to work."""
-    return hashlib.sha256(to_json(plan).encode()).hexdigest()
+    """SHA-256 of the canonical JSON, 64 hex digits: the name under which a plan is shown and put to work.
+
+    Estimates of what will travel are left out: they move with every transfer, and change nothing of what is done.
+    """
+    return hashlib.sha256(to_json(replace(plan, targets=tuple(map(_promised, plan.targets)))).encode()).hexdigest()
 
 
 def effect_hash(plan: Plan) -> str:
@@ -33,6 +37,10 @@ def effect_hash(plan: Plan) -> str:
     It stays the same as long as another reading changes nothing, and while an interrupted run has staged a part.
     """
     return plan_hash(replace(plan, targets=tuple(_effect(target) for target in plan.targets)))
+
+
+def _promised(target: TargetPlan) -> TargetPlan:
+    return replace(target, layers=replace(target.layers, estimate=Estimate()))
 
 
 def _effect(target: TargetPlan) -> TargetPlan:

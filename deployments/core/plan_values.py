@@ -4,6 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .plan_layers import Layer, LayersPlan
+
+__all__ = [
+    "AMBER",
+    "GREEN",
+    "RED",
+    "Change",
+    "Check",
+    "CredentialsPlan",
+    "FileChange",
+    "FilesPlan",
+    "Layer",
+    "LayersPlan",
+    "Plan",
+    "TargetPlan",
+]
+
 GREEN, AMBER, RED = "green", "amber", "red"
 
 
@@ -52,23 +69,6 @@ class FilesPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
-    """A layer of an image by the digest of its uncompressed content."""
-
-    diff_id: str
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class LayersPlan:
-    """The layers that the node lacks, and how many it holds. ``bytes_to_send`` is uncompressed: an upper bound."""
-
-    missing: tuple[Layer, ...]
-    held: int
-    bytes_to_send: int
-
-
-@dataclass(frozen=True, slots=True)
 class CredentialsPlan:
     """Versions of the sealed settings, before and after; ``names`` are what will be sealed, empty if all is there."""
 
@@ -106,8 +106,8 @@ class TargetPlan:
 
     @property
     def bytes_to_send(self) -> int:
-        """Image and files together."""
-        return self.files.bytes_to_send + self.layers.bytes_to_send
+        """Image and files together, as far as it can be told beforehand."""
+        return self.files.bytes_to_send + self.layers.expected
 
     @property
     def changes(self) -> bool:

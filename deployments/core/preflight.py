@@ -10,6 +10,7 @@ from . import layout
 from .architecture import runs
 from .plan_values import AMBER, GREEN, RED, Check
 from .quadlet import Mode
+from .sizes import shown_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,19 +76,22 @@ def _architecture(desired: Desired, facts: NodeFacts) -> Check:
 def _disks(desired: Desired, facts: NodeFacts, files: FilesPlan, layers: LayersPlan) -> Iterator[Check]:
     # A copy of the files may share nothing with the old one, so all of it counts.
     data = 0 if files.staged else desired.files.size
-    image = layers.bytes_to_send
+    image, meanwhile = layers.bytes_to_send, layers.temporary
     if facts.disk_images == facts.disk_var:
-        yield _disk("Disk", facts.disk_var, data + image)
+        yield _disk("Disk", facts.disk_var, data + image, meanwhile)
     else:
         yield _disk("Disk for images", facts.disk_images, image)
-        yield _disk("Disk for data", facts.disk_var, data)
+        yield _disk("Disk for data", facts.disk_var, data, meanwhile)
 
 
-def _disk(name: str, disk: Disk, needed: int) -> Check:
+def _disk(name: str, disk: Disk, needed: int, meanwhile: int = 0) -> Check:
+    """``meanwhile``: bytes that are needed while the image is put together, and free again afterwards."""
     left = disk.free - needed
-    if left < MARGIN:
-        missing = shown_bytes(MARGIN - left)
-        return Check(name, RED, f"{name}: {missing} too little is free; {shown_bytes(needed)} are to come.")
+    if left - meanwhile < MARGIN:
+        missing = shown_bytes(MARGIN - left + meanwhile)
+        for_a_while = f", and room for {shown_bytes(meanwhile)} more for a while" if meanwhile else ""
+        text = f"{name}: {missing} too little is free; {shown_bytes(needed)} are to come{for_a_while}."
+        return Check(name, RED, text)
     if left < disk.total * TIGHT:
         return Check(name, AMBER, f"{name}: less than {TIGHT:.0%} will be free afterwards.")
     return Check(name, GREEN, f"{shown_bytes(needed)} are needed; there is room.")
@@ -168,11 +172,3 @@ def _supervision(desired: Desired) -> Check:
 def unit_digest(text: str) -> str:
     """SHA-256 of a unit file, in hex, as ``facts`` tells it."""
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def shown_bytes(count: int) -> str:
-    """``1.5 GB``, ``20 MB``, ``3 kB``: decimal, two digits."""
-    for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
-        if count >= size:
-            return f"{count / size:.1f} {unit}" if count < 10 * size else f"{count / size:.0f} {unit}"
-    return f"{count} bytes"

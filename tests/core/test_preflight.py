@@ -10,8 +10,9 @@ import pytest
 from deployments.core.facts_values import Disk, PendingSwitch
 from deployments.core.filetree import FileEntry, tree_of
 from deployments.core.plan import Check, Desired, FilesPlan, Held, LayersPlan
-from deployments.core.preflight import MARGIN, preflight, shown_bytes, unit_digest, version_of
+from deployments.core.preflight import MARGIN, preflight, unit_digest, version_of
 from deployments.core.quadlet import Mode
+from deployments.core.sizes import shown_bytes
 from tests.core.example_facts import NEW_IMAGE, NODE, NOW, SERVICE
 
 DESIRED = Desired("service:12", "serbest", "www", "node-a", 4, NEW_IMAGE, "amd64", (), "", Mode.SUPERVISOR)
