@@ -13,6 +13,7 @@ from .errors import BlobDamaged
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from .pacing import Pacer
     from .store import Store
 
 OnBytes = Callable[[str, int], None]
@@ -36,7 +37,10 @@ class OfferedManifest:
 
 @dataclass(frozen=True, slots=True)
 class OfferedBlob:
-    """A blob's file and size in bytes. ``compressible``: it gains from gzip on the wire (an uncompressed layer)."""
+    """A blob's file (any: its name says nothing) and size in bytes.
+
+    ``compressible``: it gains from gzip on the wire (an uncompressed layer).
+    """
 
     digest: str
     path: Path
@@ -49,7 +53,7 @@ class Endpoint:
     """An allow-list. The node's name for the image is ``TOKEN/REPOSITORY``; any other path is 404.
 
     ``gzip_level`` 1 to 9 codes compressible blobs on the wire when the client accepts it; 0 never does.
-    ``idle_seconds`` ends a connection on which nothing moves.
+    ``idle_seconds`` ends a connection on which nothing moves. ``pace`` caps the bytes per second of all connections.
     """
 
     token: str
@@ -59,6 +63,7 @@ class Endpoint:
     gzip_level: int = 1
     idle_seconds: float = 120.0
     on_bytes: OnBytes = field(default=_nobody_counts, compare=False)
+    pace: Pacer | None = field(default=None, compare=False)
 
     def admits(self, name: str) -> bool:
         """Whether a repository path from a URL is this endpoint's; takes the same time for every wrong token."""
@@ -83,6 +88,7 @@ def offer(
     tags: frozenset[str] = frozenset(),
     gzip_level: int = 1,
     on_bytes: OnBytes = _nobody_counts,
+    pace: Pacer | None = None,
 ) -> Endpoint:
     """The endpoint for one stored image. Raises BlobMissing or BlobDamaged if the store lacks a part of it.
 
@@ -110,6 +116,7 @@ def offer(
         blobs=tuple(blobs.values()),
         gzip_level=gzip_level,
         on_bytes=on_bytes,
+        pace=pace,
     )
 
 

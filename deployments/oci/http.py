@@ -1,4 +1,4 @@
-"""HTTP/1.1 (RFC 9112, 9110) as far as pulling an image needs it: GET and HEAD, keep-alive, one byte range. Pure."""
+"""HTTP/1.1 (RFC 9112, 9110) as far as pulling an image needs it: GET and HEAD, keep-alive, byte ranges. Pure."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from http import HTTPStatus
 HEADER_LIMIT = 64 * 1024
 """Bytes of a request's head. A client of zstd:chunked layers asks for 1024 ranges at once: about 20 kB."""
 
+RANGES_LIMIT = 1024
+"""Ranges in one request: what podman asks for at most."""
+
 _REQUEST_LINE = re.compile(rb"([A-Z]{1,20}) (/[\x21-\x7e]*) HTTP/1\.([01])")
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\x20-\x7e\x80-\xff\t]*?)[ \t]*")
-_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
+_RANGE = re.compile(r"([0-9]{0,18})-([0-9]{0,18})")
 
 
 class Refused(Exception):
@@ -84,23 +87,44 @@ def bad_request(message: str) -> Refused:
 
 
 def parse_range(text: str, size: int) -> Span | None:
-    """The one range of a Range field over ``size`` bytes; None for the whole.
-
-    Several ranges are answered with 400: podman then falls back to the ordinary request (on 416 it gives up, and on
-    200 it reads everything twice). Raises Refused.
-    """
+    """The one range of a Range field over ``size`` bytes; None for the whole. Raises Refused: 416 beyond the end."""
     if not text:
         return None
-    found = _RANGE.fullmatch(text.replace(" ", ""))
-    if found is None or not (found[1] or found[2]):
-        raise Refused(HTTPStatus.BAD_REQUEST, "UNSUPPORTED", "Only a single range of bytes is served.")
-    if found[1]:
-        span = Span(int(found[1]), min(int(found[2]) + 1, size) if found[2] else size)
-    else:
-        span = Span(max(size - int(found[2]), 0), size)
+    span = _span(text.replace(" ", "").removeprefix("bytes="), size) if text.startswith("bytes=") else None
+    if span is None:
+        raise Refused(HTTPStatus.BAD_REQUEST, "UNSUPPORTED", "This is no single range of bytes.")
     if span.start >= span.end:
         raise Refused(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, "RANGE_INVALID", f"The blob has {size} bytes.")
     return span
+
+
+def parse_ranges(text: str, size: int) -> tuple[Span, ...]:
+    """The ranges of a Range field over ``size`` bytes, in their order; none for the whole. Raises Refused.
+
+    Several ranges are all given or answered with 400: podman then falls back to the ordinary request (on 416 it gives
+    up, and on 200 it reads everything twice). 400 is for what nobody needs, too: more than ``RANGES_LIMIT``, or
+    ranges that together are longer than the blob.
+    """
+    if "," not in text:
+        span = parse_range(text, size)
+        return () if span is None else (span,)
+    words = text.replace(" ", "").removeprefix("bytes=").split(",") if text.startswith("bytes=") else []
+    if not words or len(words) > RANGES_LIMIT:
+        raise Refused(HTTPStatus.BAD_REQUEST, "UNSUPPORTED", f"Up to {RANGES_LIMIT} ranges of bytes are served.")
+    spans = [_span(word, size) for word in words]
+    good = tuple(span for span in spans if span is not None and span.start < span.end)
+    if len(good) != len(words) or sum(span.end - span.start for span in good) > size:
+        raise Refused(HTTPStatus.BAD_REQUEST, "UNSUPPORTED", f"The blob has {size} bytes; these are no ranges of it.")
+    return good
+
+
+def _span(word: str, size: int) -> Span | None:
+    found = _RANGE.fullmatch(word)
+    if found is None or not (found[1] or found[2]):
+        return None
+    if found[1]:
+        return Span(int(found[1]), min(int(found[2]) + 1, size) if found[2] else size)
+    return Span(max(size - int(found[2]), 0), size)
 
 
 def response_head(status: HTTPStatus, fields: list[tuple[str, str]]) -> bytes:

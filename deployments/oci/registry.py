@@ -11,7 +11,8 @@ import zlib
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol
 
-from .http import HEADER_LIMIT, Refused, Request, Span, bad_request, parse_range, parse_request, response_head
+from .byteranges import byteranges, pieces
+from .http import HEADER_LIMIT, Refused, Request, Span, bad_request, parse_ranges, parse_request, response_head
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -113,7 +114,7 @@ class _Connection:
         self._small(request, manifest.body, fields)
 
     def _blob(self, request: Request, blob: OfferedBlob) -> None:
-        span = parse_range(request.field("range"), blob.size)
+        spans = parse_ranges(request.field("range"), blob.size)
         fields = [
             ("Content-Type", "application/octet-stream"),
             ("Docker-Content-Digest", blob.digest),
@@ -124,11 +125,13 @@ class _Connection:
         except FileNotFoundError as error:
             raise Refused(HTTPStatus.NOT_FOUND, "BLOB_UNKNOWN", "The blob is gone from the store.") from error
         with file:
-            if span is None and self._codes(request, blob):
+            if len(spans) > 1:
+                self._multipart(request, file, blob, spans, fields)
+            elif not spans and self._codes(request, blob):
                 fields += [("Content-Encoding", "gzip"), ("Transfer-Encoding", "chunked")]
                 self._gzip(request, file, blob, fields)
             else:
-                self._plain(request, file, blob, span, fields)
+                self._plain(request, file, blob, spans[0] if spans else None, fields)
 
     def _plain(self, request: Request, file: BinaryIO, blob: OfferedBlob, span: Span | None, fields: Fields) -> None:
         status = HTTPStatus.OK
@@ -140,13 +143,28 @@ class _Connection:
         self._send(response_head(status, fields), blob.digest)
         if request.method == "HEAD":
             return
-        file.seek(start)
-        while start < end:
-            data = file.read(min(SEND, end - start))
-            if not data:
-                raise EOFError("the blob is shorter than it was")  # the promised length cannot be kept: cut
+        for data in pieces(file, Span(start, end), SEND):
             self._send(data, blob.digest)
-            start += len(data)
+
+    def _multipart(
+        self, request: Request, file: BinaryIO, blob: OfferedBlob, spans: tuple[Span, ...], fields: Fields
+    ) -> None:
+        """Several ranges in one answer (RFC 9110, 14.6): as podman's partial pulls ask for them."""
+        parts = byteranges(spans, blob.size)
+        fields = [each for each in fields if each[0] != "Content-Type"]
+        fields += [("Content-Type", parts.content_type), ("Content-Length", str(parts.length))]
+        self._send(response_head(HTTPStatus.PARTIAL_CONTENT, fields), blob.digest)
+        if request.method == "HEAD":
+            return
+        pending = bytearray()  # a thousand small parts go in a few pieces
+        for head, span in zip(parts.heads, spans, strict=True):
+            pending += head
+            for data in pieces(file, span, SEND):
+                pending += data
+                if len(pending) >= SEND:
+                    self._send(bytes(pending), blob.digest)
+                    pending.clear()
+        self._send(bytes(pending) + parts.end, blob.digest)
 
     def _gzip(self, request: Request, file: BinaryIO, blob: OfferedBlob, fields: Fields) -> None:
         self._send(response_head(HTTPStatus.OK, fields), blob.digest)
@@ -181,8 +199,17 @@ class _Connection:
         self._send(response_head(refused.status, fields) + (body if with_body else b""))
 
     def _send(self, data: bytes, digest: str = "") -> None:
-        self._channel.sendall(data)
-        self._endpoint.on_bytes(digest, len(data))
+        pace = self._endpoint.pace
+        if pace is None:
+            self._channel.sendall(data)
+            self._endpoint.on_bytes(digest, len(data))
+            return
+        piece = min(pace.piece, SEND)
+        for start in range(0, len(data), piece):
+            part = data[start : start + piece]
+            pace.take(len(part))
+            self._channel.sendall(part)
+            self._endpoint.on_bytes(digest, len(part))
 
 
 def _split(path: str) -> tuple[str, str, str]:

@@ -167,9 +167,7 @@ def test_what_a_killed_one_left_running_is_ended_too(apart: Apart) -> None:
     assert apart.program.leftovers() == []
 
 
-@pytest.mark.parametrize(
-    "record", ["{pid} 1 1.1", "{pid} 999999999999999999 1.1", "1 0 1.1", "{pid}"]
-)
+@pytest.mark.parametrize("record", ["{pid} 1 1.1", "{pid} 999999999999999999 1.1", "1 0 1.1", "{pid}"])
 def test_who_is_not_named_by_number_and_start_is_left_alone(apart: Apart, record: str) -> None:
     """A record that is wrong, or whose number another process has by now; the lock is held by somebody else."""
     assert apart.stage((1, 1)).code == "ok"
