@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             Path(command[0]).name,
             command,
             heartbeat=options.heartbeat,
-            environment=secrets,
+            environment=tuple(secrets.items()),
             without=("CERT_PASS",) if "FFS_TLS_KEY" in secrets else (),
             probe=options.probe,
         )

@@ -11,8 +11,8 @@ import os
 import re
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 SECRET_MISSING, WRONG_PASSWORD, KEY_MISMATCH, NOT_TMPFS, NO_OPENSSL = 101, 102, 103, 104, 105
 LONGEST_VALUE = 128 * 1024 - 64  # of one environment string with its name, execve(2): MAX_ARG_STRLEN
@@ -26,8 +26,7 @@ class SecretProblem(Exception):
         self.code = code
 
 
-@dataclass(frozen=True)
-class Places:
+class Places(NamedTuple):
     """Where things are in the container."""
 
     credentials: Path

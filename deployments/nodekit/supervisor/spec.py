@@ -1,13 +1,14 @@
-"""What is to be supervised, and by which rules."""
+"""What is to be supervised, and by which rules.
+
+Named tuples throughout the supervisor: the module ``dataclasses`` would cost it a megabyte of memory.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Probe:
+class Probe(NamedTuple):
     """A question to a program that writes no heartbeats.
 
     ``kind``: ``http``, ``https``, ``tcp``, ``command`` or ``valkey``. ``host`` (for ``valkey`` the socket's path) and
@@ -21,8 +22,7 @@ class Probe:
     argv: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Policy:
+class Policy(NamedTuple):
     """When a child counts as hung or as crashing for ever, and what it is granted; all times in seconds."""
 
     interval: float = 10.0
@@ -39,8 +39,7 @@ class Policy:
         return self.interval * self.misses + late + self.grace + self.start_timeout
 
 
-@dataclass(frozen=True)
-class Spec:
+class Spec(NamedTuple):
     """A program to keep running. ``heartbeat``: ``required``; ``optional`` (from the first one on); ``none``.
 
     ``probe`` is asked besides. It starts once the children named in ``after`` are healthy, and they are stopped only
@@ -51,7 +50,7 @@ class Spec:
     argv: tuple[str, ...]
     heartbeat: str = "required"
     after: tuple[str, ...] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: tuple[tuple[str, str], ...] = ()
     without: tuple[str, ...] = ()
     probe: Probe | None = None
 
