@@ -68,10 +68,6 @@ class FileTree:
         """The entry of that path. Costs a walk over the tree."""
         return next((entry for entry in self.entries if entry.path == path), None)
 
-    def stage_line(self, sent: Iterable[str]) -> bytes:
-        """The first line of ``ffs-node stage-files``: the whole manifest and the paths whose content follows."""
-        return _canonical({"files": self.as_json(), "sent": sorted(sent, key=_order)}) + b"\n"
-
 
 @dataclass(frozen=True, slots=True)
 class FileChanges:
@@ -81,16 +77,6 @@ class FileChanges:
     changed: tuple[FileEntry, ...]
     removed: tuple[FileEntry, ...]
     mode_changed: tuple[FileEntry, ...]
-
-    @property
-    def sent(self) -> tuple[str, ...]:
-        """The paths whose content has to travel."""
-        return tuple(sorted((entry.path for entry in (*self.added, *self.changed)), key=_order))
-
-    @property
-    def bytes_to_send(self) -> int:
-        """Bytes of the content that has to travel."""
-        return sum(entry.size for entry in (*self.added, *self.changed))
 
     def __bool__(self) -> bool:
         return bool(self.added or self.changed or self.removed or self.mode_changed)

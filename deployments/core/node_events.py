@@ -23,6 +23,9 @@ LINE_LIMIT = 4 * 1024 * 1024
 TEXT_LIMIT = 16_384
 """Characters kept of a text."""
 
+PAIRS_LIMIT = 10_000
+"""Pairs taken in one event."""
+
 NOT_CONFIRMED = "it was not confirmed in time"
 """Why a node brought an old release back by itself (``restore`` in ffs-node), in the text of ``rolled-back``."""
 
@@ -40,9 +43,9 @@ class BadAnswer(AnswerError):
 class Refused(AnswerError):
     """The node refused or failed; ``text`` says in plain English what happened and what was left as it was.
 
-    ``code`` is one of disk-full, busy, stale, bad-argument, bad-input, bad-unit, exists, not-found, not-deployed,
-    not-switched, pending, confirmed, rolled-back, start-failed, interrupted, podman, systemd, verify, not-root or
-    internal.
+    ``code`` is one of disk-full, busy, stale, bad-argument, bad-input, bad-unit, delta, exists, not-found,
+    not-deployed, not-switched, pending, confirmed, rolled-back, start-failed, interrupted, podman, systemd, verify,
+    not-root or internal.
     """
 
     def __init__(self, code: str, text: str) -> None:
@@ -72,6 +75,17 @@ class Line:
 
     at: float
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """``stage-files`` waits for its archive, and says what it holds of it from an attempt that was cut.
+
+    By the order of the archive: ``held`` are ranges (first, how many), ``half`` files that are there up to a byte.
+    """
+
+    held: tuple[tuple[int, int], ...]
+    half: tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +122,7 @@ class Answer:
         return self.fields.get(name) is True
 
 
-Event = Log | Progress | Line | Answer
+Event = Log | Progress | Line | Ready | Answer
 
 
 def parse_event(line: str) -> Event | None:
@@ -121,6 +135,8 @@ def parse_event(line: str) -> Event | None:
             return Progress(_whole(value, "done"), _whole(value, "total"))
         case "line":
             return Line(_epoch(value, "at"), _text(value, "text"))
+        case "ready":
+            return Ready(_pairs(value, "held"), _pairs(value, "half"))
         case "result":
             return _answer(value)
         case str():
@@ -184,6 +200,21 @@ def _whole(value: dict[str, object], name: str) -> int:
     if isinstance(found, bool) or not isinstance(found, int) or not 0 <= found < 2**63:
         raise BadAnswer(f"The node sent an event without a proper {name}.")
     return found
+
+
+def _pairs(value: dict[str, object], name: str) -> tuple[tuple[int, int], ...]:
+    found = value.get(name)
+    if not isinstance(found, list) or len(found) > PAIRS_LIMIT:
+        raise BadAnswer(f"The node sent an event without a proper {name}.")
+    return tuple(_pair(each, name) for each in found)
+
+
+def _pair(value: object, name: str) -> tuple[int, int]:
+    if isinstance(value, list) and len(value) == 2:
+        first, second = value
+        if type(first) is int and type(second) is int and 0 <= first < 2**63 and 0 <= second < 2**63:
+            return first, second
+    raise BadAnswer(f"The node sent an event without a proper {name}.")
 
 
 def _epoch(value: dict[str, object], name: str) -> float:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ffsweb.sealed import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,36 @@ class StagedFile:
     mode: int
     size: int
     sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class CopiedFile:
+    """A file of a release whose content is under another path, ``source``, in the base release."""
+
+    path: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class PatchedFile:
+    """A file of a release that is made of ``source`` in the base release by a difference (``zstd --patch-from``).
+
+    ``sha256`` in hex and ``size`` in bytes are of the difference itself.
+    """
+
+    path: str
+    source: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveItem:
+    """Something that a packed archive brings: ``t/PATH`` is a file, ``d/SHA256`` a difference."""
+
+    name: str
+    sha256: str
+    size: int
 
 
 def _line(value: Mapping[str, object]) -> bytes:
@@ -37,9 +67,42 @@ def stage_files_head(files: Iterable[StagedFile], sent: Iterable[str]) -> bytes:
 
     Without files to send there is no tar.
     """
-    rows = [{"path": f.path, "mode": f.mode, "size": f.size, "sha256": f.sha256} for f in files]
-    manifest = _line({"files": rows, "sent": list(sent)})
+    manifest = _line({"files": _rows(files), "sent": list(sent)})
     return _line({"manifest_bytes": len(manifest)}) + manifest
+
+
+def packed_files_head(
+    files: Iterable[StagedFile],
+    sent: Iterable[str],
+    patched: Iterable[PatchedFile],
+    copied: Iterable[CopiedFile],
+    *,
+    pack: Callable[[bytes], bytes],
+    resume: bool,
+) -> bytes:
+    """The same for a node that has zstd, which ``pack`` does; the tar of ``archive_items`` follows, packed too.
+
+    With ``resume`` the node says what it holds of an earlier attempt (``node_events.Ready``) before it reads the tar.
+    """
+    rows = [{"path": p.path, "from": p.source, "patch": p.sha256, "bytes": p.size} for p in patched]
+    value = {"files": _rows(files), "sent": list(sent), "patched": rows}
+    value["copied"] = [{"path": each.path, "from": each.source} for each in copied]
+    manifest = pack(_line(value))
+    head = {"manifest_bytes": len(manifest), "coding": "zstd", **({"resume": 1} if resume else {})}
+    return _line(head) + manifest
+
+
+def archive_items(sent: Sequence[StagedFile], patched: Iterable[PatchedFile]) -> tuple[ArchiveItem, ...]:
+    """What a packed archive brings, in its order, which the node counts by: the files, then each difference once."""
+    patches = {each.sha256: each for each in patched}
+    return (
+        *(ArchiveItem(f"t/{file.path}", file.sha256, file.size) for file in sent),
+        *(ArchiveItem(f"d/{sha256}", sha256, patches[sha256].size) for sha256 in sorted(patches)),
+    )
+
+
+def _rows(files: Iterable[StagedFile]) -> list[dict[str, object]]:
+    return [{"path": f.path, "mode": f.mode, "size": f.size, "sha256": f.sha256} for f in files]
 
 
 def stage_certificate_input(chain: str, key_enc: bytes) -> bytes:

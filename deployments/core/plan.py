@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from .filetransfer import transfer
 from .filetree import FileTree, diff
 from .plan_inputs import Desired, Held
 from .plan_json import PlanError, effect_hash, from_json, from_value, plan_hash, to_json
@@ -16,6 +17,7 @@ from .plan_values import (
     Check,
     CredentialsPlan,
     FileChange,
+    FileMove,
     FilesPlan,
     Layer,
     LayersPlan,
@@ -37,6 +39,7 @@ __all__ = [
     "CredentialsPlan",
     "Desired",
     "FileChange",
+    "FileMove",
     "FilesPlan",
     "Held",
     "Layer",
@@ -107,15 +110,21 @@ def _files(desired: Desired, held: Held, service: ServiceFacts | None) -> FilesP
     releases = service.releases if service else ()
     current = (service.release if service else None) or 0
     known = held.files is not None and current in releases
-    changes = diff(held.files if held.files is not None and known else FileTree(), desired.files)
+    before = held.files if held.files is not None and known else FileTree()
+    changes, travel = diff(before, desired.files), transfer(before, desired.files)
+    changed = {entry.path for entry in changes.changed}
+    moved = {copy.path: copy for copy in travel.copied if copy.moved and copy.path not in changed}
+    left = {copy.source for copy in moved.values()}
     staged = desired.release in releases
     return FilesPlan(
         base=current if known else 0,
-        added=_sizes(changes.added),
+        added=_sizes(entry for entry in changes.added if entry.path not in moved),
         changed=_sizes((*changes.changed, *changes.mode_changed)),
-        removed=_sizes(changes.removed),
+        removed=_sizes(entry for entry in changes.removed if entry.path not in left),
         staged=staged,
-        bytes_to_send=0 if staged else changes.bytes_to_send,
+        bytes_to_send=0 if staged else travel.size,
+        moved=tuple(FileMove(path, copy.source, copy.size) for path, copy in sorted(moved.items())),
+        size=desired.files.size,
     )
 
 

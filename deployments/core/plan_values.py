@@ -53,8 +53,21 @@ class FileChange:
 
 
 @dataclass(frozen=True, slots=True)
+class FileMove:
+    """A file whose content the node has under the name ``old``, which it leaves."""
+
+    path: str
+    old: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class FilesPlan:
-    """The files of a release against those of ``base``, the release on the node that they are made from (0: none)."""
+    """The files of a release against those of ``base``, the release on the node that they are made from (0: none).
+
+    ``bytes_to_send`` is what the node lacks, or, where it could be looked at, about what that is once compressed;
+    ``size`` is that of all files of the release.
+    """
 
     base: int
     added: tuple[FileChange, ...]
@@ -63,9 +76,11 @@ class FilesPlan:
     staged: bool
     """Whether the node holds this release's files already, so that nothing is sent."""
     bytes_to_send: int
+    moved: tuple[FileMove, ...] = ()
+    size: int = 0
 
     def __bool__(self) -> bool:
-        return bool(self.added or self.changed or self.removed)
+        return bool(self.added or self.changed or self.removed or self.moved)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,16 +25,15 @@ def stage_files(run: DeployTarget, facts: NodeFacts) -> int:
     known = running_files(run.service, facts)
     base = service.release if service and known is not None and service.release in service.releases else None
     changes = diff(known if known is not None and base else FileTree(), run.wanted.files)
-    run.context.log(
-        f"Sending files: {len(changes.sent)} changed or new, {len(changes.removed)} removed.", target=run.target
-    )
+    sent = sorted(entry.path for entry in (*changes.added, *changes.changed))
+    run.context.log(f"Sending files: {len(sent)} changed or new, {len(changes.removed)} removed.", target=run.target)
 
     def stream() -> Iterator[bytes]:
         yield node_input.stage_files_head(
-            (node_input.StagedFile(e.path, e.mode, e.size, e.sha256) for e in run.wanted.files.entries), changes.sent
+            (node_input.StagedFile(e.path, e.mode, e.size, e.sha256) for e in run.wanted.files.entries), sent
         )
-        if changes.sent:
-            for chunk in tar_of(run.wanted.files, changes.sent, files_directory(settings.DATA / "files")):
+        if sent:
+            for chunk in tar_of(run.wanted.files, sent, files_directory(settings.DATA / "files")):
                 run.context.checkpoint()
                 yield chunk
 
@@ -44,7 +43,7 @@ def stage_files(run: DeployTarget, facts: NodeFacts) -> int:
         timeout=LONG,
         tell=lambda event: _progress(run, event),
     )
-    return changes.bytes_to_send
+    return sum(entry.size for entry in (*changes.added, *changes.changed))
 
 
 def _progress(run: DeployTarget, event: Event) -> None:

@@ -61,8 +61,6 @@ def test_changes_lead_from_the_old_tree_to_the_new(old: FileTree, new: FileTree)
         assert (each.path in result) == (each not in changes.added)
         result[each.path] = each
     assert tree_of(result.values()) == new
-    held = {each.path: each.sha256 for each in old.entries}
-    assert changes.bytes_to_send == sum(each.size for each in new.entries if held.get(each.path) != each.sha256)
     assert bool(changes) == (old != new)
 
 
@@ -76,16 +74,7 @@ def test_changes_are_told_apart() -> None:
     assert [each.path for each in changes.changed] == ["both", "text"]
     assert [each.path for each in changes.removed] == ["gone"]
     assert [each.path for each in changes.mode_changed] == ["mode"]
-    assert (changes.sent, changes.bytes_to_send) == (("both", "new", "text"), 4)
     assert not diff(old, old)
-
-
-def test_the_line_for_the_node_is_one_line() -> None:
-    tree = tree_of([entry("b", "x"), entry("a")])
-    line = tree.stage_line(["b"])
-    assert line.endswith(b"\n")
-    assert line.count(b"\n") == 1
-    assert json.loads(line) == {"files": tree.as_json(), "sent": ["b"]}
 
 
 def test_an_entry_is_found_by_its_path() -> None:

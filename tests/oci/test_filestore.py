@@ -145,9 +145,9 @@ def test_the_tar_unpacks_to_the_tree(blobs: BlobDirectory, tmp_path: Path) -> No
 def test_the_tar_holds_what_changed_and_is_the_same_every_time(blobs: BlobDirectory) -> None:
     old = import_files(io.BytesIO(tar_archive(FILES)), blobs)
     new = import_files(io.BytesIO(tar_archive(FILES | {"e": (b"new", 0o644)})), blobs)
-    changes = diff(old, new)
-    first = b"".join(tar_of(new, changes.sent, blobs))
-    assert first == b"".join(tar_of(new, list(reversed(changes.sent)), blobs))
+    sent = [each.path for each in diff(old, new).changed]
+    first = b"".join(tar_of(new, sent, blobs))
+    assert first == b"".join(tar_of(new, list(reversed(sent)), blobs))
     with tarfile.open(fileobj=io.BytesIO(first)) as archive:
         assert [(each.name, each.mtime, each.uid) for each in archive] == [("e", 0, 0)]
     assert b"".join(tar_of(new, [], blobs)) == bytes(1024)
