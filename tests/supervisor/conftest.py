@@ -100,6 +100,7 @@ def supervise(one_file: Path, tmp_path: Path) -> Iterator[Callable[..., Running]
         quick: bool = True,
         before: tuple[str, ...] = (),
         python: str = sys.executable,
+        output: int | None = None,
         **environment: str,
     ) -> Running:
         argv = command or (sys.executable, "-S", "-c", BEATING + code)
@@ -108,8 +109,8 @@ def supervise(one_file: Path, tmp_path: Path) -> Iterator[Callable[..., Running]
         with log.open("wb") as stream:
             process = subprocess.Popen(
                 [*before, python, "-S", str(one_file), *(QUICK if quick else ()), *places, *options, "--", *argv],
-                stdout=stream,
-                stderr=stream,
+                stdout=stream if output is None else output,
+                stderr=stream if output is None else output,
                 env={**os.environ, **environment},
                 start_new_session=True,
             )

@@ -105,20 +105,19 @@ def test_a_shell_does_not_cut_its_command_short(supervise):
     assert "tidied" in running.text()
 
 
-def test_sighup_reaches_the_program_and_stops_nothing(supervise):
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH])
+def test_other_signals_reach_the_program_and_stop_nothing(supervise, number):
     running = supervise(
-        code="""
+        code=f"""
 import signal
-import subprocess
-import sys
-signal.signal(signal.SIGHUP, lambda *_: print("reloaded", flush=True))
+signal.signal({int(number)}, lambda *_: print("reloaded", flush=True))
 print("armed", flush=True)
 while True:
     beat(); time.sleep(0.05)
 """
     )
     running.wait_for("armed")
-    running.process.send_signal(signal.SIGHUP)
+    running.process.send_signal(number)
     running.wait_for("reloaded")
     assert running.process.poll() is None
 

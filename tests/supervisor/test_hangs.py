@@ -57,6 +57,29 @@ def test_a_child_that_closes_its_pipe_is_not_healthy(supervise, tmp_path):
     running.wait_for("restart")
 
 
+def test_a_deadlocked_child_is_replaced(supervise):
+    running = supervise(
+        code="""
+import threading
+one, other, both = threading.Lock(), threading.Lock(), threading.Barrier(2)
+def second():
+    with other:
+        both.wait()
+        one.acquire()
+threading.Thread(target=second, daemon=True).start()
+beat()
+with one:
+    both.wait()
+    beat()
+    other.acquire()
+"""
+    )
+    pid = running.started()
+    running.wait_for("hung: no heartbeat")
+    assert running.started() != pid
+    assert gone(pid)
+
+
 def test_a_child_that_never_beats_hangs_when_heartbeats_are_required(supervise):
     running = supervise("--heartbeat", "required", command=("sleep", "60"))
     running.wait_for("no heartbeat within 1.5 s of its start")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -33,6 +35,10 @@ def pair(tmp_path_factory) -> Path:
     openssl(
         *("pkcs8", "-topk8", "-v2", "aes-256-cbc", "-in", f"{place}/server.key"),
         *("-out", f"{place}/server.p8", "-passout", f"pass:{PASSWORD}"),
+    )
+    openssl(
+        *("pkcs8", "-topk8", "-v2", "aes-256-cbc", "-in", f"{place}/server.key", "-outform", "DER"),
+        *("-out", f"{place}/server.der", "-passout", f"pass:{PASSWORD}"),
     )
     return place
 
@@ -78,8 +84,9 @@ beat(); time.sleep(0.5)
     assert PASSWORD not in running.text()
 
 
-def test_an_encrypted_pkcs8_key_does_as_well(supervise, container, memory, pair):
-    shutil.copy(pair / "server.p8", container / "certs" / "server.key.enc")
+@pytest.mark.parametrize("form", ["server.p8", "server.der"])
+def test_an_encrypted_pkcs8_key_does_as_well(supervise, container, memory, pair, form):
+    shutil.copy(pair / form, container / "certs" / "server.key.enc")
     running = supervise("--secrets", str(memory), code=SHOW)
     running.wait_for(f"key {memory}/server.key")
 
@@ -147,6 +154,18 @@ def a_truncated_key(container: Path, pair: Path) -> None:
     sealed.write_bytes(sealed.read_bytes()[:-5])
 
 
+def a_spoilt_pkcs8_key(container: Path, pair: Path) -> None:
+    (container / "certs" / "server.key.enc").write_bytes((pair / "server.der").read_bytes()[:-20])
+
+
+def no_key_at_all(container: Path, pair: Path) -> None:
+    (container / "certs" / "server.key.enc").write_text("no key")
+
+
+def an_empty_key(container: Path, pair: Path) -> None:
+    (container / "certs" / "server.key.enc").write_text("")
+
+
 def a_bad_name(container: Path, pair: Path) -> None:
     (container / "run" / "env.NOT-A-NAME").write_text("x")
 
@@ -157,6 +176,9 @@ def a_bad_name(container: Path, pair: Path) -> None:
         (wrong_password, 102, "cert_pass does not open"),
         (empty_password, 102, "cert_pass is empty"),
         (a_truncated_key, 102, "cert_pass does not open"),
+        (a_spoilt_pkcs8_key, 102, "cert_pass does not open"),
+        (no_key_at_all, 101, "is no encrypted key"),
+        (an_empty_key, 101, "is no encrypted key"),
         (no_password, 101, "cert_pass, which is missing"),
         (no_key, 101, "server.key.enc is missing"),
         (no_certificate, 101, "server.crt is missing"),
@@ -190,3 +212,32 @@ def test_an_image_without_openssl_is_named(supervise, container, memory):
     running = supervise("--secrets", str(memory), command=("/bin/true",), PATH="/nonexistent")
     assert running.process.wait(20) == 105
     assert "openssl cannot be run in this image" in running.text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_while_the_key_is_opened_leaves_none_behind(supervise, container, memory, tmp_path, number):
+    # An openssl that never ends, so that the moment is certain.
+    fake = tmp_path / "bin" / "openssl"
+    fake.parent.mkdir()
+    fake.write_text(f"#!/bin/sh\ntouch {tmp_path}/called\nexec sleep 20\n")
+    fake.chmod(0o755)
+    (memory / "server.key").write_text("of an earlier run")
+    running = supervise("--secrets", str(memory), command=("true",), PATH=f"{fake.parent}:{os.environ['PATH']}")
+    while not (tmp_path / "called").exists():
+        time.sleep(0.02)
+    running.process.send_signal(number)
+    assert running.process.wait(20) == 128 + number
+    assert list(memory.iterdir()) == []
+
+
+def test_openssl_does_not_find_the_pass_phrase_in_its_environment(supervise, container, memory, tmp_path):
+    fake = tmp_path / "bin" / "openssl"
+    fake.parent.mkdir()
+    fake.write_text(f"#!/bin/sh\nenv >> {tmp_path}/seen\nexit 1\n")
+    fake.chmod(0o755)
+    (container / "run" / "cert_pass").unlink()
+    running = supervise(
+        "--secrets", str(memory), command=("true",), PATH=f"{fake.parent}:{os.environ['PATH']}", CERT_PASS=PASSWORD
+    )
+    assert running.process.wait(20) == 102
+    assert PASSWORD not in (tmp_path / "seen").read_text()
