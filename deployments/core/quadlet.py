@@ -89,7 +89,8 @@ def _notify(spec: UnitSpec) -> list[str]:
     if spec.notifies:
         return ["Notify=true"]
     # Without a line podman says READY itself when the container has started.
-    return ["Notify=healthy"] if spec.mode is Mode.HEALTH else []
+    # A service that turns unhealthy later is killed by podman, which is a failure that systemd restarts.
+    return ["Notify=healthy", "HealthOnFailure=kill"] if spec.mode is Mode.HEALTH else []
 
 
 def _environment(spec: UnitSpec) -> Iterator[tuple[str, str]]:

@@ -73,8 +73,16 @@ def test_the_placeholder_waits_for_the_first_deploy() -> None:
             {"Notify=true", "WatchdogSec=180", "Environment=WATCHDOG_USEC=180000000"},
             ("Exec=", "Entrypoint="),
         ),
-        (Mode.HEALTH, {"Notify=healthy"}, ("Watchdog", "Exec=", "Entrypoint=", "Environment=WATCHDOG")),
-        (Mode.NONE, {"Restart=on-failure"}, ("Notify=", "Watchdog", "Exec=", "Entrypoint=", "Environment=WATCHDOG")),
+        (
+            Mode.HEALTH,
+            {"Notify=healthy", "HealthOnFailure=kill"},
+            ("Watchdog", "Exec=", "Entrypoint=", "Environment=WATCHDOG"),
+        ),
+        (
+            Mode.NONE,
+            {"Restart=on-failure"},
+            ("Notify=", "HealthOn", "Watchdog", "Exec=", "Entrypoint=", "Environment=WATCHDOG"),
+        ),
     ],
 )
 def test_each_mode_of_supervision_has_its_lines(mode: Mode, there: set[str], absent: tuple[str, ...]) -> None:

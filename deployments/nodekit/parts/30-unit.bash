@@ -28,6 +28,7 @@ allowed_lines() {
     [Container.Image]="ffs\.internal/$project_pattern:sha256-$hex64"
     [Container.Pull]='never'
     [Container.Notify]='true|healthy'
+    [Container.HealthOnFailure]='kill'
     [Container.User]="$service_uid"
     [Container.Group]="$service_uid"
     [Container.ReadOnly]='true'
