@@ -10,6 +10,7 @@ from ffsweb.celery import app, every
 
 every(10.0, task="deployments.read_nodes")
 every(3600.0, task="deployments.sweep")
+every(600.0, task="deployments.expire_uploads")
 
 
 @app.task(name="deployments.read_nodes")
@@ -26,3 +27,9 @@ def sweep_store() -> None:
     Plan.objects.forget_old()
     sweep.images()
     sweep.files()
+
+
+@app.task(name="deployments.expire_uploads")
+def expire_uploads() -> None:
+    """Remove uploads whose time is over."""
+    sweep.expired_uploads()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from deployments.views import content, fleet, instances, machine, nodes, plans, project, releases, settings
+from deployments.views import content, fleet, instances, machine, nodes, plans, project, releases, settings, uploads
 
 app_name = "deployments"
 
@@ -38,6 +38,10 @@ urlpatterns = [
     # what is deployed
     path(_P + "images/", content.images, name="images"),
     path(_P + "images/<int:image>/remove/", content.remove_image, name="image_remove"),
+    path(_P + "uploads/", uploads.create, name="uploads"),
+    path(_P + "uploads/<str:upload>/", uploads.one, name="upload"),
+    path(_P + "uploads/<str:upload>/finish/", uploads.finish, name="upload_finish"),
+    path(_P + "uploads/<str:upload>/discard/", uploads.discard, name="upload_discard"),
     path(_P + "files/", content.files, name="files"),
     path(_P + "files/<int:number>/", content.files_version, name="files_version"),
     path(_P + "releases/", releases.listing, name="releases"),

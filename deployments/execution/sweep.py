@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import structlog
@@ -10,9 +11,10 @@ from django.conf import settings
 
 from deployments.core.filetree_errors import FilesError
 from deployments.execution.imports import store
-from deployments.models import FilesVersion, Image
+from deployments.models import FilesVersion, Image, Upload
 from deployments.oci.errors import ImageError
 from deployments.oci.filestore import collect, files_directory
+from deployments.oci.partfile import InUse, PartFile, Vanished
 from deployments.oci.store import gc
 from ffsweb.operations.models import Operation
 
@@ -30,12 +32,31 @@ def uploads(directory: Path) -> int:
         str(params.get("upload", ""))
         for params in Operation.objects.active().filter(kind__startswith="import-").values_list("params", flat=True)
     }
+    waiting |= set(Upload.objects.unfinished().values_list("key", flat=True))  # these have a time of their own
     removed = 0
     for path in directory.iterdir():
         if path.name not in waiting and time.time() - path.stat().st_mtime > ABANDONED:
             path.unlink(missing_ok=True)
             removed += 1
     return removed
+
+
+def expired_uploads() -> int:
+    """Remove uploads that nobody went on with, and the rows of those that ended long ago; how many."""
+    removed = 0
+    for upload in Upload.objects.expired():
+        with suppress(InUse, Vanished):  # somebody sends to it, or was quicker: next time
+            removed += _expire(upload)
+    return removed
+
+
+def _expire(upload: Upload) -> int:
+    unfinished = upload.state == Upload.State.OPEN
+    with PartFile(upload.path) if unfinished and upload.path.exists() else nullcontext():
+        gone, _ = Upload.objects.expired().filter(pk=upload.pk, state=upload.state).delete()
+        if gone and unfinished:
+            upload.path.unlink(missing_ok=True)
+    return gone
 
 
 def images() -> None:

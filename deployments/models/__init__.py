@@ -7,6 +7,7 @@ from deployments.models.reading import Reading
 from deployments.models.service import Service
 from deployments.models.setting import Setting
 from deployments.models.signing import SigningKey
+from deployments.models.upload import Upload
 
 __all__ = [
     "FilesVersion",
@@ -19,4 +20,5 @@ __all__ = [
     "Service",
     "Setting",
     "SigningKey",
+    "Upload",
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import secrets
 import shutil
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 
+from deployments.models.upload import shown_name, uploads_directory
 from deployments.services.requests import request_import
 from ffsweb.web.measures import size_in_words
 
@@ -26,7 +26,11 @@ KEEP_FREE = 512 * 1024 * 1024
 
 
 class UploadRefused(Exception):
-    """The upload was not kept; the text says why."""
+    """The upload was not kept, or not taken in; the text says why. ``status``: the HTTP status that says so."""
+
+    def __init__(self, text: str, status: int = 422) -> None:
+        super().__init__(text)
+        self.status = status
 
 
 def take_upload(
@@ -44,7 +48,7 @@ def take_upload(
             f"The file has {size_in_words(size)}; at most {size_in_words(settings.UPLOAD_LIMIT)} are taken. "
             "Nothing was kept."
         )
-    path = settings.DATA / "uploads" / secrets.token_hex(16)
+    path = uploads_directory() / secrets.token_hex(16)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _keep(upload, path)
@@ -52,7 +56,7 @@ def take_upload(
         if shutil.disk_usage(path.parent).free < size + KEEP_FREE:
             raise UploadRefused("The dashboard's disk has not enough room for this file. Nothing was kept.")
         operation = request_import(
-            project=project, what=what, upload=path, name=_shown(upload.name), actor=actor, request=request
+            project=project, what=what, upload=path, name=shown_name(upload.name), actor=actor, request=request
         )
     except OSError as error:
         path.unlink(missing_ok=True)
@@ -73,7 +77,3 @@ def _keep(upload: UploadedFile[Any], path: Path) -> None:
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as target:
         for chunk in upload.chunks():
             target.write(chunk)
-
-
-def _shown(name: str | None) -> str:
-    return re.sub(r"[^\w.+-]", "_", Path(name or "archive").name)[-120:]

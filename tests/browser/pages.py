@@ -103,7 +103,8 @@ NO_PAGES = {
     "machine_butane", "machine_ignition", "service_control", "service_journal", "image_remove", "plan_make", "plan_deploy",
     "settings_import", "settings_set", "settings_remove", "operations:events", "operations:lines", "operations:text",
     "operations:cancel", "system:home", "system:link_withdraw", "system:password_link", "system:act", "audit:all_csv",
-    "audit:project_csv", "accounts:end_sessions", "livez", "readyz", "mfa_download_recovery_codes",
+    "audit:project_csv", "accounts:end_sessions", "livez", "readyz", "mfa_download_recovery_codes", "uploads", "upload",
+    "upload_finish", "upload_discard",
 }  # fmt: skip
 SECOND_FACTOR = (
     "mfa_authenticate",
