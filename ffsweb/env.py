@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from environ.fileaware_mapping import FileAwareMapping  # type: ignore[import-untyped]
 
 from ffsweb.variables import OF_THE_TESTS, VARIABLES
+from ffsweb.web.measures import rate_from_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -32,7 +33,7 @@ class EnvironmentProblem(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """The values in use; ``upload_limit`` in bytes.
+    """The values in use; limits in bytes, ``bandwidth`` in bytes per second (0: no limit).
 
     ``valkey`` is the directory of the private server's socket; ``redis_url`` leads there if ``private_valkey``.
     """
@@ -56,6 +57,8 @@ class Environment:
     email_url: str
     email_from: str
     upload_limit: int
+    forms_limit: int
+    bandwidth: int
     dashboard_addresses: tuple[str, ...]
     log_format: str
     log_level: str
@@ -98,6 +101,8 @@ def read(variables: Mapping[str, str], *, base: Path, uid: int, pid: int) -> Env
         email_url=_text(env, "FFSWEB_EMAIL_URL", "dummymail://" if production else "consolemail://"),
         email_from=_text(env, "FFSWEB_EMAIL_FROM", f"ffsweb@{name}"),
         upload_limit=_gigabytes(env, "FFSWEB_UPLOAD_LIMIT", "20"),
+        forms_limit=_gigabytes(env, "FFSWEB_FORMS_LIMIT", "20"),
+        bandwidth=_rate(env, "FFSWEB_BANDWIDTH"),
         dashboard_addresses=_networks(env, "FFSWEB_DASHBOARD_ADDRESSES"),
         log_format=_choice(env, "FFSWEB_LOG_FORMAT", ("console", "json"), "json" if production else "console"),
         log_level=_choice(env, "FFSWEB_LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), "INFO"),
@@ -204,6 +209,15 @@ def _gigabytes(env: FileAwareMapping, name: str, default: str) -> int:
         msg = f"{name} is {value!r}; write a whole number of GB, 1 to 1000."
         raise EnvironmentProblem(msg)
     return int(value) * 10**9
+
+
+def _rate(env: FileAwareMapping, name: str) -> int:
+    value = _text(env, name, "")
+    try:
+        return rate_from_words(value) if value else 0
+    except ValueError as error:
+        msg = f"{name} is {value!r}; {error}."
+        raise EnvironmentProblem(msg) from error
 
 
 def _path(env: FileAwareMapping, name: str, base: Path, default: Path) -> Path:

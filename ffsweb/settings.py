@@ -29,6 +29,8 @@ DATA = ENVIRONMENT.data
 KEYS = ENVIRONMENT.keys
 PUBLIC_URL = ENVIRONMENT.public_url
 UPLOAD_LIMIT = ENVIRONMENT.upload_limit
+FORMS_LIMIT = ENVIRONMENT.forms_limit
+BANDWIDTH = ENVIRONMENT.bandwidth
 DASHBOARD_ADDRESSES = list(ENVIRONMENT.dashboard_addresses)
 _TESTING = PROCESS == "test"
 _HTTPS = PUBLIC_URL.startswith("https://")

@@ -38,6 +38,16 @@ VARIABLES: Final = (
     Variable("FFSWEB_EMAIL_FROM", "ffsweb@HOST", "The sender of mail."),
     Variable("FFSWEB_UPLOAD_LIMIT", "20", "The largest upload in GB: an image archive, as a rule."),
     Variable(
+        "FFSWEB_BANDWIDTH",
+        "no limit",
+        "What all pushes of images together may send, such as `5 MB/s` or `40 Mbit/s`. A node may have less.",
+    ),
+    Variable(
+        "FFSWEB_FORMS_LIMIT",
+        "20",
+        "GB in FFSWEB_DATA for compressed layers and differences between layers; what is longest unused goes.",
+    ),
+    Variable(
         "FFSWEB_DASHBOARD_ADDRESSES",
         "any",
         "Addresses or networks from which the dashboard reaches nodes: machine files let SSH in from these alone.",

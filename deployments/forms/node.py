@@ -12,6 +12,7 @@ from django.core.exceptions import ValidationError
 from deployments.models import Node
 from ffsweb.accounts.models import Project
 from ffsweb.remote.keys import BadPublicKey, parse_public_key
+from ffsweb.web.measures import rate_from_words, rate_in_words
 
 _DNS = re.compile(r"(?=.{1,253}\Z)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
 _SCOPE = re.compile(r"\A[^%]*(%[a-z0-9_.-]{1,15})?\Z")
@@ -28,9 +29,16 @@ class NodeForm(forms.ModelForm):
         required=False, max_length=400, help_text="Words that group nodes, separated by spaces or commas."
     )
 
+    bandwidth = forms.CharField(
+        required=False,
+        max_length=40,
+        label="Limit for pushes",
+        help_text="What images sent to this node may take of the line, such as 5 MB/s or 40 Mbit/s. Empty: no limit.",
+    )
+
     class Meta:
         model = Node
-        fields = ["name", "address", "ssh_port", "tags", "operator_keys"]
+        fields = ["name", "address", "ssh_port", "tags", "operator_keys", "bandwidth"]
         widgets = {"operator_keys": forms.Textarea(attrs={"rows": 4, "spellcheck": "false"})}
         labels = {"ssh_port": "SSH port", "operator_keys": "Access keys of operators"}
         help_texts = {
@@ -49,6 +57,8 @@ class NodeForm(forms.ModelForm):
             # The name is the machine's host name and part of its file: it cannot follow a change here.
             self.fields["name"].disabled = True
             self.initial["tags"] = " ".join(self.instance.tags)
+            limit = self.instance.bandwidth
+            self.initial["bandwidth"] = rate_in_words(limit) if limit else ""
 
     def clean_name(self) -> str:
         """A name that is free in the project."""
@@ -81,6 +91,14 @@ class NodeForm(forms.ModelForm):
         if len(tags) > MAX_TAGS:
             raise ValidationError(f"At most {MAX_TAGS} tags.")
         return tags
+
+    def clean_bandwidth(self) -> int | None:
+        """Bytes per second; None for no limit."""
+        text = self.cleaned_data["bandwidth"].strip()
+        try:
+            return rate_from_words(text) if text else None
+        except ValueError as error:
+            raise ValidationError(f"This is no rate: {error}.") from error
 
     def clean_operator_keys(self) -> str:
         """Valid public keys, one a line, comments kept."""

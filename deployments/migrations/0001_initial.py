@@ -81,6 +81,10 @@ class Migration(migrations.Migration):
                 ('public_key', models.TextField(help_text="The dashboard's own SSH public key for this node.")),
                 ('sealed_private_key', models.BinaryField(help_text='Its private half, sealed for the worker.')),
                 ('created_at', models.DateTimeField(auto_now_add=True)),
+                ('bandwidth', models.PositiveBigIntegerField(blank=True, help_text='Bytes per second that pushes to it may send; empty for no limit.', null=True)),
+                ('link_rate', models.PositiveBigIntegerField(blank=True, editable=False, help_text='Bytes per second, measured by transfers.', null=True)),
+                ('link_round_trip', models.FloatField(blank=True, editable=False, help_text='Seconds.', null=True)),
+                ('link_measured_at', models.DateTimeField(blank=True, editable=False, null=True)),
                 ('project', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='nodes', to='accounts.project')),
             ],
             options={

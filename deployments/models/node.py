@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.urls import reverse
 from django.utils import timezone
 
+from deployments.core.transfer_values import ASSUMED, Link
 from ffsweb.accounts.models import Project, User
 
 from .reading import Reading
@@ -65,6 +68,14 @@ class Node(models.Model):
     public_key = models.TextField(help_text="The dashboard's own SSH public key for this node.")
     sealed_private_key = models.BinaryField(help_text="Its private half, sealed for the worker.")
     created_at = models.DateTimeField(auto_now_add=True)
+    bandwidth = models.PositiveBigIntegerField(
+        null=True, blank=True, help_text="Bytes per second that pushes to it may send; empty for no limit."
+    )
+    link_rate = models.PositiveBigIntegerField(
+        null=True, blank=True, editable=False, help_text="Bytes per second, measured by transfers."
+    )
+    link_round_trip = models.FloatField(null=True, blank=True, editable=False, help_text="Seconds.")
+    link_measured_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     objects = NodeQuerySet.as_manager()
 
@@ -83,6 +94,19 @@ class Node(models.Model):
     def resource(self) -> str:
         """The name under which an operation holds the node as a whole."""
         return f"node:{self.pk}"
+
+    @property
+    def link_milliseconds(self) -> str:
+        """The round trip as pages show it."""
+        return f"{(self.link_round_trip or 0.0) * 1000:.1f}".removesuffix(".0")
+
+    def link(self) -> Link:
+        """The connection as the last transfers found it, or as it is assumed; with the lower of the two limits."""
+        limits = [limit for limit in (self.bandwidth, settings.BANDWIDTH) if limit]
+        cap = min(limits, default=0)
+        if not self.link_rate:
+            return replace(ASSUMED, round_trip=self.link_round_trip or ASSUMED.round_trip, cap=cap)
+        return Link(float(self.link_rate), self.link_round_trip or ASSUMED.round_trip, measured=True, cap=cap)
 
     def pins(self, now: datetime) -> list[HostKey]:
         """The host keys that count now: the pinned one, before the first contact those of machine files. 1 query."""

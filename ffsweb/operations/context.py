@@ -123,14 +123,17 @@ class Context:
         text = self._scrubber.text(linetext.clean(message))
         self._writer.post(Mark(self._required_id(target), State(state), text))
 
-    def progress(self, target: Target | str, done: int, total: int) -> None:
-        """Show that ``done`` of ``total`` bytes are through. Cheap: written twice a second, and when all is done."""
+    def progress(self, target: Target | str, done: int, total: int, *, rate: float = 0.0) -> None:
+        """Show that ``done`` of ``total`` bytes are through, ``rate`` of them a second of late.
+
+        Cheap: written twice a second, and when all is done.
+        """
         target_id, now = self._required_id(target), time.monotonic()
         with self._progress_lock:
             if done < total and now - self._progress_at.get(target_id, -PROGRESS_INTERVAL) < PROGRESS_INTERVAL:
                 return
             self._progress_at[target_id] = now
-        self._writer.post(Progress(target_id, done, total))
+        self._writer.post(Progress(target_id, done, total, int(rate)))
 
     def each(self, targets: Iterable[Target], work: Callable[[Target], Result]) -> dict[Target, Result | Exception]:
         """``work`` on all targets, at most POOL_THREADS at once: its result or what it raised, by target.

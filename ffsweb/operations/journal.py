@@ -115,7 +115,7 @@ class Journal:
     def _write_progress(self, operation: Operation, progress: Progress) -> None:
         self._begin_target(operation, progress.target_id)
         OperationTarget.objects.filter(pk=progress.target_id, operation=operation).update(
-            bytes_done=progress.done, bytes_total=progress.total
+            bytes_done=progress.done, bytes_total=progress.total, bytes_rate=progress.rate
         )
 
     def _write_park(self, operation: Operation, park: Park) -> None:

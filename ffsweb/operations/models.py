@@ -117,6 +117,7 @@ class OperationTarget(models.Model):
     message = models.TextField(blank=True)
     bytes_done = models.BigIntegerField(default=0)
     bytes_total = models.BigIntegerField(default=0)
+    bytes_rate = models.BigIntegerField(default=0, help_text="Bytes per second of late.")
 
     class Meta:
         ordering = ["pk"]
@@ -124,6 +125,12 @@ class OperationTarget(models.Model):
 
     def __str__(self) -> str:
         return self.label
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Until all bytes are through, at the rate of late; None when nothing moves or nothing is left."""
+        left = self.bytes_total - self.bytes_done
+        return left / self.bytes_rate if self.bytes_rate > 0 and left > 0 else None
 
     @property
     def condition(self) -> State:

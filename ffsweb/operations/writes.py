@@ -44,11 +44,12 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How much of a target's bytes is done. Only the last one of a target counts."""
+    """How much of a target's bytes is done, and how many come in a second. Only a target's last one counts."""
 
     target_id: int
     done: int
     total: int
+    rate: int = 0
 
 
 @dataclass(frozen=True, slots=True)

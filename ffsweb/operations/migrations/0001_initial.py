@@ -78,6 +78,7 @@ class Migration(migrations.Migration):
                 ('message', models.TextField(blank=True)),
                 ('bytes_done', models.BigIntegerField(default=0)),
                 ('bytes_total', models.BigIntegerField(default=0)),
+                ('bytes_rate', models.BigIntegerField(default=0, help_text='Bytes per second of late.')),
                 ('operation', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='targets', to='operations.operation')),
             ],
             options={
