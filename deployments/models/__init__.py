@@ -4,6 +4,7 @@ from deployments.models.content import FilesVersion, Image, Release
 from deployments.models.node import HostKey, Node
 from deployments.models.plan import Plan
 from deployments.models.reading import Reading
+from deployments.models.registry import ProjectBlob, PushedManifest, RegistryCredential, RegistryTag
 from deployments.models.service import Service
 from deployments.models.setting import Setting
 from deployments.models.signing import SigningKey
@@ -15,7 +16,11 @@ __all__ = [
     "Image",
     "Node",
     "Plan",
+    "ProjectBlob",
+    "PushedManifest",
     "Reading",
+    "RegistryCredential",
+    "RegistryTag",
     "Release",
     "Service",
     "Setting",

@@ -5,6 +5,7 @@
 ``member_view``        anybody who is logged in
 ``administrator_view`` the installation's administrators
 ``project_view(role)`` members of the project in the address who have at least ``role``
+``token_view(admit)``  programs with an access token; cookies of people count for nothing
 =====================  =======================================================================================
 
 Anonymous people are sent to the log-in page; who is no member of a project is told that there is nothing (404), so
@@ -32,17 +33,19 @@ from .models import Project, Role, User
 
 View = Callable[..., Any]
 FindProject = Callable[..., Project]
+Admit = Callable[[HttpRequest, dict[str, Any]], HttpResponse | None]
 
 READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 
 class Kind(enum.Enum):
-    """The four answers to "who is this page for?"."""
+    """The answers to "who is this page for?"."""
 
     PUBLIC = "public"
     MEMBER = "member"
     ADMINISTRATOR = "administrator"
     PROJECT = "project"
+    TOKEN = "token"  # noqa: S105 - a kind of page
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +133,15 @@ def project_view(role: Role, *, write: Role | None = None, of: FindProject | Non
     return lambda view: _guarded(view, access, admit)
 
 
+def token_view(admit: Admit) -> Callable[[View], View]:
+    """For programs. ``admit`` finds the access token (``ffsweb.accounts.tokens``) and its role in the request.
+
+    It gets the request and the address's arguments, and answers None to let the program in or says why not: programs
+    expect a 401 in a form of their own, and no log-in page.
+    """
+    return lambda view: _guarded(view, Access(Kind.TOKEN), admit)
+
+
 def login_redirect(request: HttpRequest) -> HttpResponse:
     """To the log-in page, and back to where the person was; a fragment's request moves the whole page."""
     htmx = getattr(request, "htmx", None)
@@ -150,7 +162,7 @@ def _named(name: str) -> Project:
     return project
 
 
-def _guarded(view: View, access: Access, admit: Callable[[HttpRequest, dict[str, Any]], HttpResponse | None]) -> View:
+def _guarded(view: View, access: Access, admit: Admit) -> View:
     """``view`` behind ``admit``, which answers None to let the request in, an answer, or raises."""
     if iscoroutinefunction(view):
 
