@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from django.conf import settings
 
-from deployments.execution import readings, sweep
+from deployments.execution import collect, readings, sweep
 from deployments.models import Plan
+from deployments.services.collect import kept_digests
 from ffsweb.celery import app, every
 
 every(10.0, task="deployments.read_nodes")
 every(3600.0, task="deployments.sweep")
+every(10.0, task="deployments.collect")
 every(600.0, task="deployments.expire_uploads")
 
 
@@ -25,8 +27,15 @@ def sweep_store() -> None:
     for directory in ("uploads", "incoming"):  # what a killed web process left in the second belongs to nobody
         sweep.uploads(settings.DATA / directory)
     Plan.objects.forget_old()
-    sweep.images()
+    collect.ask()
+    collect.collect_open(kept_digests)
     sweep.files()
+
+
+@app.task(name="deployments.collect")
+def collect_store() -> None:
+    """Remove from the image store what nothing needs, if somebody asked for it."""
+    collect.collect_open(kept_digests)
 
 
 @app.task(name="deployments.expire_uploads")

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from django.urls import path
 
-from deployments.views import content, fleet, instances, machine, nodes, plans, project, releases, settings, uploads
+from deployments.views import (
+    content,
+    fleet,
+    instances,
+    machine,
+    nodes,
+    plans,
+    project,
+    releases,
+    settings,
+    store,
+    uploads,
+)
 
 app_name = "deployments"
 
@@ -50,6 +62,9 @@ urlpatterns = [
     path(_P + "releases/<int:number>/plan/", plans.make, name="plan_make"),
     path(_P + "plans/<str:digest>/", plans.show, name="plan"),
     path(_P + "plans/<str:digest>/deploy/", plans.deploy, name="plan_deploy"),
+    # the image store, for administrators
+    path("system/store/", store.page, name="store"),
+    path("system/store/collect/", store.collect, name="store_collect"),
     # settings
     path(_P + "settings/", settings.listing, name="settings"),
     path(_P + "settings/import/", settings.import_file, name="settings_import"),

@@ -6,15 +6,12 @@ from typing import TYPE_CHECKING
 
 from django.db import transaction
 
-from deployments.core.architecture import best
 from deployments.models import Image
+from deployments.models.content import main_first
 from ffsweb.accounts.models import Project
 
 if TYPE_CHECKING:
     from deployments.oci.store import ImportedImage
-
-MAIN = "x86_64"
-"""The machine whose image stands for the others where an image has several architectures."""
 
 
 def record_images(project: Project, found: tuple[ImportedImage, ...], actor_name: str, came_by: str) -> Image:
@@ -27,7 +24,7 @@ def record_images(project: Project, found: tuple[ImportedImage, ...], actor_name
         # As releases are made and images removed: one after the other in each project.
         Project.objects.select_for_update().get(pk=project.pk)
         rows = [_record(project, image, actor_name, came_by) for image in found]
-    return best(MAIN, rows, lambda row: row.architecture) or rows[0]
+    return main_first(rows)[0]
 
 
 def _record(project: Project, image: ImportedImage, actor_name: str, came_by: str) -> Image:

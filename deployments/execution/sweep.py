@@ -10,12 +10,9 @@ import structlog
 from django.conf import settings
 
 from deployments.core.filetree_errors import FilesError
-from deployments.execution.imports import store
-from deployments.models import FilesVersion, Image, Upload
-from deployments.oci.errors import ImageError
+from deployments.models import FilesVersion, Upload
 from deployments.oci.filestore import collect, files_directory
 from deployments.oci.partfile import InUse, PartFile, Vanished
-from deployments.oci.store import gc
 from ffsweb.operations.models import Operation
 
 logger = structlog.get_logger(__name__)
@@ -57,14 +54,6 @@ def _expire(upload: Upload) -> int:
         if gone and unfinished:
             upload.path.unlink(missing_ok=True)
     return gone
-
-
-def images() -> None:
-    """Remove the blobs of images that no row names. A busy store is left for the next time."""
-    try:
-        gc(store(), set(Image.objects.values_list("manifest_digest", flat=True)))
-    except ImageError as error:
-        logger.warning("image_sweep_postponed", reason=str(error))
 
 
 def files() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 
@@ -18,10 +18,26 @@ class ArchiveForm(forms.Form):
     archive = forms.FileField(allow_empty_file=True)
 
 
+if TYPE_CHECKING:
+    ImageChoice = forms.ModelChoiceField[Image]
+else:
+    ImageChoice = forms.ModelChoiceField
+
+
+class ImageField(ImageChoice):
+    """An image, of several architectures the main one, with what it is for."""
+
+    architectures: dict[int, tuple[str, ...]] = {}  # set anew by each form
+
+    def label_from_instance(self, obj: Image) -> str:
+        """The name, and the architectures."""
+        return f"{obj} ({', '.join(self.architectures.get(obj.pk, (obj.architecture,)))})"
+
+
 class ReleaseForm(forms.Form):
     """What a release is made of."""
 
-    image = forms.ModelChoiceField(queryset=Image.objects.none(), empty_label=None)
+    image = ImageField(queryset=Image.objects.none(), empty_label=None)
     files = forms.ModelChoiceField(
         queryset=FilesVersion.objects.none(), required=False, empty_label="No project files"
     )
@@ -30,10 +46,14 @@ class ReleaseForm(forms.Form):
     def __init__(self, *args: Any, project: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         images, files = project.images.defer("layers", "config"), project.files_versions.defer("manifest")
+        groups = images.grouped()
+        images = images.filter(pk__in=[group[0].pk for group in groups])
         for name, rows in (("image", images), ("files", files)):
             field = self.fields[name]
             assert isinstance(field, forms.ModelChoiceField)  # noqa: S101 - narrows the type for the checker
             field.queryset = rows
+            if isinstance(field, ImageField):
+                field.architectures = {group[0].pk: tuple(each.architecture for each in group) for group in groups}
             # The newest of each is what an operator means nearly always.
             self.initial.setdefault(name, rows.first())
 

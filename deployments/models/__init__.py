@@ -1,5 +1,6 @@
 """What the dashboard knows of the fleet."""
 
+from deployments.models.collection import Collection, ImageLayer
 from deployments.models.content import FilesVersion, Image, Release
 from deployments.models.node import HostKey, Node
 from deployments.models.plan import Plan
@@ -11,9 +12,11 @@ from deployments.models.signing import SigningKey
 from deployments.models.upload import Upload
 
 __all__ = [
+    "Collection",
     "FilesVersion",
     "HostKey",
     "Image",
+    "ImageLayer",
     "Node",
     "Plan",
     "ProjectBlob",

@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
-from django.db import models
+from django.db import models, transaction
+from django.db.models import Exists, OuterRef, Prefetch, Subquery, Sum
 
 from deployments.core.architecture import best
 from deployments.core.filetree import FileTree, tree_from_json
 from ffsweb.accounts.models import Project
 
+from .collection import ImageLayer
 from .storable import storable, storable_text
+
+
+class ImageQuerySet(models.QuerySet["Image"]):
+    """Sets of images."""
+
+    def grouped(self) -> list[list[Image]]:
+        """The images, newest first, those of one index together with the main one first. One query."""
+        groups: dict[str, list[Image]] = {}
+        for image in self:
+            groups.setdefault(image.index_digest or image.image_id, []).append(image)
+        return [main_first(images) for images in groups.values()]
+
+    def with_shared(self) -> ImageQuerySet:
+        """With ``shared``: bytes of the layers that other images of the project have too (None for none)."""
+        others = ImageLayer.objects.filter(
+            diff_id=OuterRef("diff_id"), image__project=OuterRef("image__project")
+        ).exclude(image=OuterRef("image"))
+        layers = ImageLayer.objects.filter(Exists(others), image=OuterRef("pk")).order_by()
+        return self.annotate(shared=Subquery(layers.values("image").annotate(all=Sum("size")).values("all")))
 
 
 class Image(models.Model):
@@ -35,6 +57,8 @@ class Image(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     created_by = models.CharField(max_length=150, blank=True)
 
+    objects = ImageQuerySet.as_manager()
+
     class Meta:
         ordering = ["-created_at"]
         constraints = [models.UniqueConstraint(fields=["project", "image_id"], name="one_image_per_id")]
@@ -43,11 +67,21 @@ class Image(models.Model):
         return self.reference or self.image_id[7:19]
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Stores it; what no database takes of an archive's text is replaced, and its name cut to what fits."""
+        """Stores it, and its layers' rows; what no database takes of an archive's text is replaced or cut."""
         self.reference, self.config = storable_text(self.reference)[:255], storable(self.config)
         self.came_by = storable_text(self.came_by)[:255]
         self.architecture = storable_text(self.architecture)[:40]
-        super().save(*args, **kwargs)
+        with transaction.atomic():
+            super().save(*args, **kwargs)
+            sizes = {layer["diff_id"]: layer["size"] for layer in self.layers}
+            rows = [ImageLayer(image=self, diff_id=diff_id, size=size) for diff_id, size in sizes.items()]
+            ImageLayer.objects.filter(image=self).exclude(diff_id__in=sizes).delete()
+            ImageLayer.objects.bulk_create(rows, ignore_conflicts=True)
+
+    @property
+    def in_releases(self) -> list[Release]:
+        """The releases that need it, newest first. Two queries unless they were prefetched."""
+        return sorted({*self.releases.all(), *self.variant_of.all()}, key=lambda release: -release.number)
 
     def siblings(self) -> list[Image]:
         """The same image for other architectures: what the project has of the same index. One query, or none."""
@@ -55,6 +89,16 @@ class Image(models.Model):
             return []
         rows = Image.objects.filter(project_id=self.project_id, index_digest=self.index_digest)
         return list(rows.exclude(architecture=self.architecture).defer("layers", "config"))
+
+
+MAIN = "x86_64"
+"""The machine whose image stands for the others where an image has several architectures."""
+
+
+def main_first(images: Sequence[Image]) -> list[Image]:
+    """One image's architectures, the one first that stands for all of them."""
+    main = best(MAIN, images, lambda image: image.architecture)
+    return sorted(images, key=lambda image: (image != main, image.architecture))
 
 
 class FilesVersion(models.Model):
@@ -88,9 +132,10 @@ class ReleaseQuerySet(models.QuerySet["Release"]):
     """Sets of releases."""
 
     def for_lists(self) -> ReleaseQuerySet:
-        """With image and files as far as lists show them: without manifests, layers and settings. One query."""
+        """With images and files as far as lists show them: without manifests, layers and settings. Two queries."""
+        variants = Prefetch("variants", Image.objects.defer("layers", "config"))
         large = ("plain_settings", "sealed_settings", "image__layers", "image__config", "files__manifest")
-        return self.select_related("image", "files").defer(*large)
+        return self.select_related("image", "files").prefetch_related(variants).defer(*large)
 
 
 class Release(models.Model):
@@ -124,6 +169,11 @@ class Release(models.Model):
     def images(self) -> tuple[Image, ...]:
         """The image in every architecture, the main one first. One query unless ``variants`` were prefetched."""
         return (self.image, *sorted(self.variants.all(), key=lambda image: image.architecture))
+
+    @property
+    def architectures(self) -> tuple[str, ...]:
+        """What its image is for. One query unless ``variants`` were prefetched."""
+        return tuple(image.architecture for image in self.images)
 
     def image_for(self, architecture: str) -> Image | None:
         """The image for a node that calls itself ``architecture`` (``uname -m``); None if none runs there.

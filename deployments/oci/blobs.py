@@ -24,7 +24,7 @@ from .errors import BlobDamaged, BlobMissing, StoreBusy
 from .streams import CHUNK
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
 GRACE = 3600.0
 """Seconds for which a new blob stays though nothing refers to it: its row may not have been written yet."""
@@ -32,10 +32,12 @@ GRACE = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """What a collection removed: blobs and their bytes."""
+    """What a collection removed: blobs and their bytes; and what stayed."""
 
     blobs: int
     size: int
+    kept_blobs: int = 0
+    kept_size: int = 0
 
 
 class BlobDirectory:
@@ -110,14 +112,31 @@ class BlobDirectory:
 
     def remove_all_but(self, keep: Collection[str]) -> Removed:
         """Remove the blobs that are not in ``keep``. Call it within ``alone``."""
-        blobs = size = 0
-        for digest in [each for each in self.digests() if each not in keep]:
+        blobs = size = kept_blobs = kept_size = 0
+        for digest in list(self.digests()):
             path = self.path(digest)
-            size += path.stat().st_size
+            bytes_there = path.stat().st_size
+            if digest in keep:
+                kept_blobs, kept_size = kept_blobs + 1, kept_size + bytes_there
+                continue
             path.unlink()
-            blobs += 1
+            blobs, size = blobs + 1, size + bytes_there
         sync(self.directory)
-        return Removed(blobs, size)
+        return Removed(blobs, size, kept_blobs, kept_size)
+
+    def renew(self, digests: Iterable[str]) -> set[str]:
+        """Make blobs young again, so that the next collection spares them; those that are not there are returned.
+
+        For whoever is about to refer to a blob that nothing may refer to now. Waits while a collection runs.
+        """
+        missing = set()
+        with self._locked(fcntl.LOCK_SH):
+            for digest in digests:
+                try:
+                    os.utime(self.path(digest))
+                except FileNotFoundError:
+                    missing.add(digest)
+        return missing
 
     @contextmanager
     def _locked(self, how: int) -> Iterator[None]:

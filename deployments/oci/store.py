@@ -27,7 +27,7 @@ from .imageconfig import ImageConfig, ParsedConfig
 from .manifests import Index, Manifest, manifest_of, parse_document, references
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from pathlib import Path
 
 LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
@@ -169,22 +169,32 @@ class Store:
             os.close(descriptor)
 
 
-def gc(store: Store, keep_digests: Collection[str], *, grace: float = GRACE) -> Removed:
-    """Remove every blob that ``keep_digests`` do not need.
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """What a collection leaves: ``needed`` has to be in the store, or nothing is removed; ``wanted`` may be gone.
 
-    A digest of a manifest keeps what the manifest refers to; any other digest keeps that blob. Blobs younger than
-    ``grace`` seconds stay: an image may be in the store and not yet in a row. Raises StoreBusy while something is
-    being taken in, BlobMissing or BlobDamaged if a manifest to be kept cannot be read; nothing is removed then.
+    A digest of a manifest keeps what the manifest refers to; any other digest keeps that blob.
+    """
+
+    needed: frozenset[str]
+    wanted: frozenset[str] = frozenset()
+
+
+def gc(store: Store, keep: Callable[[], Keep], *, grace: float = GRACE) -> Removed:
+    """Remove every blob that is not to be kept.
+
+    ``keep`` is asked while nobody else writes. Blobs younger than ``grace`` seconds stay: an image may be in the
+    store and not yet in a row. Raises StoreBusy while something is being taken in, BlobMissing or BlobDamaged if a
+    manifest to be kept cannot be read; nothing is removed then.
     """
     with store.blobs.alone():
-        keep = set(keep_digests)
-        for digest in keep_digests:
-            keep |= _needs(store, digest)
+        told = keep()
         young = store.blobs.younger_than(grace)
-        for digest in young:
-            keep |= _needs(store, digest)
-        store.forget_all_but(keep | young)
-        return store.blobs.remove_all_but(keep | young)
+        wanted = {digest for digest in told.wanted if store.blobs.has(digest)}
+        roots = told.needed | wanted | young
+        kept = roots.union(*(_needs(store, digest) for digest in roots))
+        store.forget_all_but(kept)
+        return store.blobs.remove_all_but(kept)
 
 
 def _needs(store: Store, digest: str) -> frozenset[str]:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from django.contrib import messages
+from django.db.models import Prefetch
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_http_methods, require_POST
 
 from deployments.core.filetree import FileTree, diff
 from deployments.forms.content import ArchiveForm
-from deployments.models import FilesVersion, Image
+from deployments.models import FilesVersion, Image, Release
 from deployments.services import content as services
+from deployments.services.sizes import sizes_for
 from deployments.services.uploads import UploadRefused, take_upload
 from ffsweb.accounts.access import ProjectRequest, project_view
 from ffsweb.accounts.models import Role
 from ffsweb.web.htmx import go
 from ffsweb.web.uploads import upload_view
+
+_NUMBERS = Release.objects.only("number", "image")
+"""Releases as far as the page of images tells of them."""
 
 
 @upload_view
@@ -24,11 +29,12 @@ from ffsweb.web.uploads import upload_view
 def images(request: ProjectRequest, project: str) -> HttpResponse:
     """The project's images; POST takes an archive."""
     answer, form = _upload(request, what="image")
-    rows = Image.objects.filter(project=request.project).prefetch_related("releases")
+    rows = Image.objects.filter(project=request.project).with_shared().defer("config")
+    rows = rows.prefetch_related(*(Prefetch(name, _NUMBERS) for name in ("releases", "variant_of")))
     return answer or render(
         request,
         "deployments/images.html",
-        {"images": rows, "form": form},
+        {"groups": rows.grouped(), "form": form, "sizes": sizes_for(request.project)},
         status=422 if request.method == "POST" else 200,
     )
 

@@ -55,6 +55,7 @@ RELEASES = (
 )
 SYSTEM = (
     _tab("system:people", "People", "users", "people", "invite", "links"),
+    _tab("deployments:store", "Image store", "package", "store"),
     _tab("audit:all", "Audit", "list-check", "audit"),
 )
 

@@ -8,6 +8,7 @@ import json
 import multiprocessing
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,15 @@ import pytest
 from deployments.oci import drafts
 from deployments.oci.archive import import_archive
 from deployments.oci.errors import BlobDamaged, BlobMissing, DiskFull, NotAStore, StoreBusy
-from deployments.oci.store import ImportedImage, Store, gc
+from deployments.oci.store import ImportedImage, Keep, Store, gc
 
 from .images import Picture, archive, everything_below, layer, podman_members
 
 BASE = layer(base="base")
+
+
+def keeping(*digests: str) -> Callable[[], Keep]:
+    return lambda: Keep(frozenset(digests))
 
 
 def picture(name: str) -> Picture:
@@ -32,7 +37,7 @@ def take(store: Store, name: str) -> ImportedImage:
 
 def test_collection_keeps_what_kept_images_share(store: Store) -> None:
     one, two = take(store, "one"), take(store, "two")
-    removed = gc(store, [two.manifest_digest], grace=0)
+    removed = gc(store, keeping(two.manifest_digest), grace=0)
     assert removed.blobs == 3
     assert not store.blobs.has(one.manifest_digest)
     assert not store.blobs.has(one.layers[1].diff_id)
@@ -43,13 +48,13 @@ def test_collection_keeps_what_kept_images_share(store: Store) -> None:
 
 def test_collection_keeps_single_blobs_that_it_is_told_of(store: Store) -> None:
     one = take(store, "one")
-    gc(store, [one.layers[0].diff_id], grace=0)
+    gc(store, keeping(one.layers[0].diff_id), grace=0)
     assert set(store.blobs.digests()) == {one.layers[0].diff_id}
 
 
 def test_collection_leaves_young_images_alone(store: Store) -> None:
     one = take(store, "one")
-    assert gc(store, []).blobs == 0
+    assert gc(store, keeping()).blobs == 0
     assert [each.digest for each in store.images()] == [one.manifest_digest]
 
 
@@ -59,7 +64,7 @@ def test_a_layer_that_was_taken_in_again_is_young_again(store: Store) -> None:
     for digest in store.blobs.digests():
         os.utime(store.blobs.path(digest), (old, old))
     two = take(store, "two")
-    gc(store, [])
+    gc(store, keeping())
     assert not store.blobs.has(one.manifest_digest)
     store.blobs.verify(two.layers[0].diff_id)
 
@@ -69,10 +74,10 @@ def test_collection_refuses_when_it_cannot_know_what_to_keep(store: Store) -> No
     store.blobs.path(one.manifest_digest).unlink()
     before = everything_below(store.directory)
     with pytest.raises(BlobMissing, match="Nothing was removed"):
-        gc(store, [one.manifest_digest, two.manifest_digest], grace=0)
+        gc(store, keeping(one.manifest_digest, two.manifest_digest), grace=0)
     store.blobs.path(two.manifest_digest).write_bytes(b"{}")
     with pytest.raises(BlobDamaged):
-        gc(store, [two.manifest_digest], grace=0)
+        gc(store, keeping(two.manifest_digest), grace=0)
     assert everything_below(store.directory) == before
 
 
@@ -81,16 +86,16 @@ def test_collection_waits_for_no_upload_and_spoils_none(store: Store) -> None:
         with workspace.write() as writer:
             writer.write(b"half")
         with pytest.raises(StoreBusy, match="Try again"):
-            gc(store, [], grace=0)
+            gc(store, keeping(), grace=0)
         assert writer.draft.path.exists()
-    gc(store, [], grace=0)
+    gc(store, keeping(), grace=0)
 
 
 def test_collection_removes_what_a_killed_writer_left(store: Store) -> None:
     left = store.directory / "scratch" / "new-killed"
     left.mkdir()
     (left / "1").write_bytes(b"half")
-    gc(store, [])
+    gc(store, keeping())
     assert not left.exists()
 
 
