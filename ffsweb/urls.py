@@ -9,6 +9,7 @@ from ffsweb import health
 urlpatterns: list[URLPattern | URLResolver] = [
     path("projects/", include("ffsweb.accounts.project_urls")),
     path("", include("deployments.urls")),
+    path("", include("deployments.registry_urls")),
     path("", include("certificates.urls")),
     path("operations/", include("ffsweb.operations.urls")),
     path("system/", include("ffsweb.accounts.system_urls")),

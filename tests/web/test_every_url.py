@@ -39,6 +39,9 @@ PUBLIC = {
 }
 """The only pages for people who are not logged in. A new one has to be written here as well."""
 
+FOR_PROGRAMS = {"registry_ping", "registry_token", "registry_repository"}
+"""The only pages that look at access tokens, and at no session. What a token opens: test_registry_access.py."""
+
 ALLAUTH = {
     "account_login",
     "account_logout",
@@ -56,7 +59,13 @@ ALLAUTH = {
 }
 """The only pages of django-allauth that exist here."""
 
-EXAMPLES = {"str": "nothing", "int": "999999", "slug": "nothing", "uuid": "00000000-0000-0000-0000-000000000000"}
+EXAMPLES = {
+    "str": "nothing",
+    "int": "999999",
+    "slug": "nothing",
+    "path": "manifests/v1",
+    "uuid": "00000000-0000-0000-0000-000000000000",
+}
 
 
 @dataclass(frozen=True)
@@ -109,9 +118,11 @@ def people(alice: User, bob: User, carol: User, mallory: User, root: User) -> di
 
 
 def _verdict(access: Access, person: str, method: str) -> str:
-    """What has to happen: "in", "login", "forbidden" or "missing"."""
+    """What has to happen: "in", "login", "token", "forbidden" or "missing"."""
     if access.kind is Kind.PUBLIC:
         return "in"
+    if access.kind is Kind.TOKEN:
+        return "token"
     if person == "anonymous":
         return "login"
     if access.kind is Kind.MEMBER:
@@ -141,6 +152,10 @@ def test_only_the_pages_named_here_are_public() -> None:
     assert {page.name for page in PAGES if page.access and page.access.kind is Kind.PUBLIC} == PUBLIC
 
 
+def test_only_the_pages_named_here_are_for_programs() -> None:
+    assert {page.name for page in PAGES if page.access and page.access.kind is Kind.TOKEN} == FOR_PROGRAMS
+
+
 def test_only_the_pages_of_allauth_named_here_exist() -> None:
     found = {page.name for page in PAGES if page.name.startswith(("account_", "mfa_", "socialaccount_"))}
     assert found == ALLAUTH
@@ -156,7 +171,7 @@ def test_a_page_of_a_project_is_for_its_members() -> None:
     loose = [
         page.route
         for page in PAGES
-        if "<str:project>" in page.route and page.access and page.access.kind is not Kind.PROJECT
+        if "<str:project>" in page.route and page.access and page.access.kind not in (Kind.PROJECT, Kind.TOKEN)
     ]
     assert not loose
 
@@ -175,6 +190,8 @@ def test_exactly_those_get_in_who_may(
         note = f"{method} {page.route} as {person}: {response.status_code}"
         if verdict == "login":
             assert _to_login(response), note
+        elif verdict == "token":
+            assert response.status_code == 401, note
         elif verdict == "forbidden":
             assert response.status_code == 403, note
         elif verdict == "missing":
