@@ -125,6 +125,7 @@ def _files(desired: Desired, held: Held, service: ServiceFacts | None) -> FilesP
         bytes_to_send=0 if staged else travel.size,
         moved=tuple(FileMove(path, copy.source, copy.size) for path, copy in sorted(moved.items())),
         size=desired.files.size,
+        expected=0 if staged else travel.size if held.files_bytes is None else held.files_bytes,
     )
 
 

@@ -49,7 +49,8 @@ class Held:
     ``facts`` are those of the last reading, or None with the reason in ``error``. ``read_at`` is when the dashboard
     took it and ``now`` the present (both UTC epochs in seconds by the dashboard's clock). ``unit`` is the unit file
     that the dashboard wrote last ("" if none), ``files`` the files of the release that the node runs, None if not
-    known. ``transfer`` is how the image would come to the node by now, None if nobody asked the planner.
+    known. ``transfer`` is how the image would come to the node by now, None if nobody asked the planner, and
+    ``files_bytes`` what the files will probably take, None if nobody looked.
     """
 
     facts: NodeFacts | None
@@ -59,3 +60,4 @@ class Held:
     unit: str = ""
     files: FileTree | None = None
     transfer: Transfer | None = None
+    files_bytes: int | None = None

@@ -40,7 +40,8 @@ def effect_hash(plan: Plan) -> str:
 
 
 def _promised(target: TargetPlan) -> TargetPlan:
-    return replace(target, layers=replace(target.layers, estimate=Estimate()))
+    layers, files = replace(target.layers, estimate=Estimate()), replace(target.files, expected=0)
+    return replace(target, layers=layers, files=files)
 
 
 def _effect(target: TargetPlan) -> TargetPlan:

@@ -14,6 +14,7 @@ __all__ = [
     "Check",
     "CredentialsPlan",
     "FileChange",
+    "FileMove",
     "FilesPlan",
     "Layer",
     "LayersPlan",
@@ -65,7 +66,7 @@ class FileMove:
 class FilesPlan:
     """The files of a release against those of ``base``, the release on the node that they are made from (0: none).
 
-    ``bytes_to_send`` is what the node lacks, or, where it could be looked at, about what that is once compressed;
+    ``bytes_to_send`` is the content that the node lacks, an upper bound, and ``expected`` what will probably travel;
     ``size`` is that of all files of the release.
     """
 
@@ -78,6 +79,7 @@ class FilesPlan:
     bytes_to_send: int
     moved: tuple[FileMove, ...] = ()
     size: int = 0
+    expected: int = 0
 
     def __bool__(self) -> bool:
         return bool(self.added or self.changed or self.removed or self.moved)
@@ -122,7 +124,7 @@ class TargetPlan:
     @property
     def bytes_to_send(self) -> int:
         """Image and files together, as far as it can be told beforehand."""
-        return self.files.bytes_to_send + self.layers.expected
+        return self.files.expected + self.layers.expected
 
     @property
     def changes(self) -> bool:

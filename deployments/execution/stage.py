@@ -24,7 +24,7 @@ def stage(run: DeployTarget) -> dict[str, Any]:
     if run.wanted.image_id not in facts.image_ids:
         sent["image bytes"] = stage_image(run)
     if service is None or run.release.number not in service.releases:
-        sent["files bytes"] = stage_files(run, facts)
+        sent |= stage_files(run, facts)
     digest, text = supervisor_file()
     if run.wanted.mode.value == "supervisor" and (service is None or digest not in service.supervisors):
         program.ask(node_commands.stage_supervisor(run.fence, run.service.name, digest), stdin=text)

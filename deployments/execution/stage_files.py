@@ -2,50 +2,95 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from django.conf import settings
-
-from deployments.core import node_commands, node_input
-from deployments.core.filetree import FileTree, diff
-from deployments.core.node_events import Event, Progress
-from deployments.execution.node_program import LONG
+from deployments.core.facts import NodeFacts
+from deployments.core.filetransfer import transfer
+from deployments.core.filetree import FileTree
+from deployments.core.filetree_errors import FilesError
+from deployments.core.node_events import Refused
+from deployments.core.sizes import shown_bytes
+from deployments.execution.errors import TargetFailed
+from deployments.execution.file_deltas import make_deltas
+from deployments.execution.files_sender import Packed, Plain, Sender
 from deployments.models.desired import running_files
-from deployments.oci.filestore import files_directory, tar_of
+from deployments.oci.forms_errors import FormGone, FormStopped
+from ffsweb.remote import RemoteError
 
 if TYPE_CHECKING:
-    from deployments.core.facts import NodeFacts
     from deployments.execution.deploy_target import DeployTarget
 
+RESUMED_FROM = 4_000_000
+"""Bytes from which on a cut is worth going on from: then the node is asked first what it has, a round trip more."""
+ATTEMPTS = 4
+PAUSE = 1.0
+"""How often a connection that is lost while files are sent is made again, and seconds before that."""
+NOT_FROM_BASE = frozenset({"delta", "not-found", "verify"})
+"""What a node says when its base release is not what it should be; without it, all files can still be sent."""
 
-def stage_files(run: DeployTarget, facts: NodeFacts) -> int:
-    """The changed files travel; the others are taken from the release that the node runs."""
+
+def stage_files(run: DeployTarget, facts: NodeFacts) -> dict[str, Any]:
+    """Bring the release's files to the node; what that took, for the step's evidence. Raises TargetFailed.
+
+    If the node cannot use the release that it has, they are all sent.
+    """
     service = facts.service(run.service.name)
     known = running_files(run.service, facts)
     base = service.release if service and known is not None and service.release in service.releases else None
-    changes = diff(known if known is not None and base else FileTree(), run.wanted.files)
-    sent = sorted(entry.path for entry in (*changes.added, *changes.changed))
-    run.context.log(f"Sending files: {len(sent)} changed or new, {len(changes.removed)} removed.", target=run.target)
+    packed = "zstd" in getattr(facts, "tools", ())
+    try:
+        try:
+            return _stage(run, known if known is not None and base else FileTree(), base, packed=packed)
+        except Refused as refused:
+            if base is None or refused.code not in NOT_FROM_BASE:
+                raise
+            run.context.log(f"{refused.text} Sending all files.", target=run.target, stream="warning")
+            return _stage(run, FileTree(), None, packed=packed)
+    except (FilesError, FormGone) as error:
+        raise TargetFailed(str(error)) from error
+    except FormStopped:
+        run.context.checkpoint()
+        raise
 
-    def stream() -> Iterator[bytes]:
-        yield node_input.stage_files_head(
-            (node_input.StagedFile(e.path, e.mode, e.size, e.sha256) for e in run.wanted.files.entries), sent
-        )
-        if sent:
-            for chunk in tar_of(run.wanted.files, sent, files_directory(settings.DATA / "files")):
-                run.context.checkpoint()
-                yield chunk
 
-    run.program().ask(
-        node_commands.stage_files(run.fence, run.service.name, run.release.number, base),
-        stdin=stream(),
-        timeout=LONG,
-        tell=lambda event: _progress(run, event),
+def _stage(run: DeployTarget, before: FileTree, base: int | None, *, packed: bool) -> dict[str, Any]:
+    wanted, context, target = run.wanted.files, run.context, run.target
+    travel = transfer(before, wanted)
+    new = len(travel.whole) + len(travel.alike)
+    gone = len({each.path for each in before.entries} - {each.path for each in wanted.entries})
+    context.log(
+        f"Sending files: {new} changed or new ({shown_bytes(travel.size)}), {len(travel.copied)} that the node has "
+        f"under another name, {gone} that go.",
+        target=target,
     )
-    return sum(entry.size for entry in (*changes.added, *changes.changed))
+    sender: Sender
+    if packed:
+        deltas = tuple(make_deltas(travel.alike, context.stop))
+        sender = Packed(run, base, travel, deltas, resume=travel.size >= RESUMED_FROM)
+    else:
+        sender = Plain(run, base, travel)
+    _insist(run, sender)
+    context.log(
+        f"The files are on the node: {shown_bytes(sender.sent)} of {shown_bytes(wanted.size)} were sent"
+        f" ({sender.how}).",
+        target=target,
+    )
+    return {"files bytes": sender.sent, "files size": wanted.size, "files sent": sender.how}
 
 
-def _progress(run: DeployTarget, event: Event) -> None:
-    if isinstance(event, Progress):
-        run.context.log(f"{event.done} of {event.total} files.", target=run.target)
+def _insist(run: DeployTarget, sender: Sender) -> None:
+    """Send, and go on over a new connection when one is lost on the way."""
+    attempt = 1
+    while True:
+        try:
+            sender.send()
+        except RemoteError as error:
+            run.context.checkpoint()
+            if error.permanent or not sender.resumes or attempt == ATTEMPTS:
+                raise
+            run.context.log(f"{error} Going on where it was cut.", target=run.target, stream="warning")
+            attempt += 1
+            run.close()
+            run.context.stop.wait(PAUSE)
+        else:
+            return

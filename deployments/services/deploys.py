@@ -13,6 +13,7 @@ from deployments.core.plan import PlanError, effect_hash, make_plan, plan_hash, 
 from deployments.core.quadlet import UnitError
 from deployments.models import HostKey, Node, Plan, Reading, Release, Service
 from deployments.models.desired import desired, held, image_of, running_number
+from deployments.services.file_estimates import with_estimates
 from deployments.services.holding import busy_by_name
 from ffsweb.audit.services import record
 from ffsweb.operations.services import Busy, Target, enqueue
@@ -39,7 +40,7 @@ def preview(*, release: Release, services: Iterable[Service], actor: User) -> Pl
 
     Eleven queries, however many services. A plan that says the same as an earlier one is that one, made again.
     """
-    value = _make(release, services)
+    value = _make(release, services, estimate=True)
     row, _ = Plan.objects.update_or_create(
         hash=plan_hash(value),
         defaults={
@@ -121,7 +122,7 @@ def _start(plan: Plan, actor: User, request: HttpRequest | None) -> Operation:
     return operation
 
 
-def _make(release: Release, services: Iterable[Service]) -> PlanValue:
+def _make(release: Release, services: Iterable[Service], *, estimate: bool = False) -> PlanValue:
     now = timezone.now()
     rows_of_release = Release.objects.select_related("project", "image", "files").prefetch_related("variants")
     release = rows_of_release.get(pk=release.pk)
@@ -142,7 +143,7 @@ def _make(release: Release, services: Iterable[Service]) -> PlanValue:
         except UnitError as error:
             raise NotPossible(f"{service} cannot have release {release.number}: {error}.") from error
         pairs.append((wanted, held(service, reading, now=now, running=running)))
-    return make_plan(pairs)
+    return make_plan(with_estimates(pairs) if estimate else pairs)
 
 
 def _running(release: Release, services: list[Service], readings: dict[int, Reading]) -> dict[int, Release]:
