@@ -24,7 +24,7 @@ from .errors import BlobDamaged, BlobMissing, StoreBusy
 from .streams import CHUNK
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterator
 
 GRACE = 3600.0
 """Seconds for which a new blob stays though nothing refers to it: its row may not have been written yet."""
@@ -123,20 +123,6 @@ class BlobDirectory:
             blobs, size = blobs + 1, size + bytes_there
         sync(self.directory)
         return Removed(blobs, size, kept_blobs, kept_size)
-
-    def renew(self, digests: Iterable[str]) -> set[str]:
-        """Make blobs young again, so that the next collection spares them; those that are not there are returned.
-
-        For whoever is about to refer to a blob that nothing may refer to now. Waits while a collection runs.
-        """
-        missing = set()
-        with self._locked(fcntl.LOCK_SH):
-            for digest in digests:
-                try:
-                    os.utime(self.path(digest))
-                except FileNotFoundError:
-                    missing.add(digest)
-        return missing
 
     @contextmanager
     def _locked(self, how: int) -> Iterator[None]:
