@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import importlib
 import sys
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(NamedTuple):
     """``function`` of ``module`` takes the arguments after the command and returns the exit code; ours if no help."""
 
     module: str

@@ -45,10 +45,17 @@ class Heartbeat:
 
     def beat(self) -> None:
         """One beat; never blocks. If the supervisor is gone, the process ends as if it had been told to."""
+        self._write(b"H")
+
+    def waits(self, words: str) -> None:
+        """In place of a beat: alive, but waiting for what no restart would bring, such as a broker that is away."""
+        self._write(b"W" + words.encode() + b"\n")
+
+    def _write(self, data: bytes) -> None:
         if self.descriptor is None:
             return
         try:
-            os.write(self.descriptor, b"H")
+            os.write(self.descriptor, data)
         except BlockingIOError:  # the pipe is full: there are unread beats enough
             return
         except BrokenPipeError:

@@ -1,13 +1,17 @@
-"""Reading the environment and loading Django, for a process of a given kind."""
+"""Reading the environment and loading Django, for a process of a given kind.
+
+The parent of all processes uses this module too and is to stay small: what is heavy is imported where it is needed.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
-from ffsweb import env
+if TYPE_CHECKING:
+    from ffsweb import env
 
 EX_CONFIG: Final = 78
 """The exit code for an installation that must be put right first, see sysexits.h(3head)."""
@@ -16,6 +20,8 @@ BASE: Final = Path(__file__).resolve().parent.parent.parent
 
 def environment() -> env.Environment:
     """What the environment says; ends the process with one line if that cannot be used."""
+    from ffsweb import env
+
     try:
         return env.read(os.environ, base=BASE, uid=os.getuid(), pid=os.getpid())
     except env.EnvironmentProblem as problem:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import secrets
 import stat
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ffsweb import checks
 from ffsweb.runtime.loading import environment, load_django, refuse, tell
+from ffsweb.runtime.valkey import binary, missing, server_socket
 
 if TYPE_CHECKING:
     from ffsweb.env import Environment
@@ -19,14 +22,22 @@ RINGS = ("web", "worker")
 
 
 def run(arguments: list[str]) -> int:
-    """Make what is missing and check what is there. With ``--start``: also whether the database is up to date."""
+    """Make what is missing and check what is there.
+
+    With ``--start``: also whether the database is up to date; and what the supervisor must know is written to
+    standard output, a line of JSON: ``data``, and ``valkey``, the socket of the private server, or null.
+    """
     if arguments not in ([], ["--start"]):
         refuse("ffs prepare takes no arguments.")
     values = environment()
     prepare(values)
     if arguments:
+        if values.private_valkey and binary() is None:
+            refuse(missing())
         load_django("command")
         _ready_to_serve(values)
+        where = str(server_socket(values.valkey)) if values.private_valkey else None
+        sys.stdout.write(json.dumps({"data": str(values.data), "valkey": where}) + "\n")
     return 0
 
 

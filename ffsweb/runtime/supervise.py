@@ -1,29 +1,31 @@
 """``ffs --watchdog`` and ``ffs --sd-notify``: all of ffsweb, under its own supervisor.
 
-The parent loads neither Django nor Celery: it stays small, and what it starts is checked in a process of its own.
+The parent loads neither Django nor Celery nor the settings: it stays small, and what it starts is checked in a
+process of its own, ``ffs prepare --start``.
 """
 
 from __future__ import annotations
 
 import argparse
 import fcntl
+import json
 import os
 import subprocess
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from deployments.nodekit.supervisor import Notifier, Policy, Spec, Supervisor, speaker
-from ffsweb.runtime.loading import environment, ffs, refuse
-from ffsweb.runtime.valkey import binary, missing
+from deployments.nodekit.supervisor import Notifier, Probe, Spec, Supervisor, speaker
+from deployments.nodekit.supervisor.options import add_policy, add_telling, policy_of
+from ffsweb.runtime.loading import ffs, refuse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ffsweb.env import Environment
-
 GRACE: Final = 7.0
 """Seconds from SIGTERM to SIGKILL: uvicorn gives streams 3, a worker needs about 4 to park what runs."""
+SHORTEST: Final = 0.5
+"""Seconds between heartbeats at least: what web and worker ask of themselves takes its time."""
 
 
 def run(arguments: list[str]) -> int:
@@ -32,35 +34,39 @@ def run(arguments: list[str]) -> int:
     mode = parser.add_mutually_exclusive_group(required=True)
     mode.add_argument("--watchdog", action="store_true", help="stand alone")
     mode.add_argument("--sd-notify", action="store_true", help="also tell systemd how things are")
-    parser.add_argument("--interval", type=float, default=10.0, help="seconds between heartbeats (10)")
-    parser.add_argument("--log", choices=("text", "json"), default="text", help="form of the supervisor's lines")
-    parser.add_argument("--status", type=Path, help="keep a status file (JSON) here")
+    add_policy(parser, grace=GRACE)
+    add_telling(parser, None)
     options = parser.parse_args(arguments)
-    values = environment()
-    if values.private_valkey and binary() is None:
-        refuse(missing())
-    checked = subprocess.run(ffs("prepare", "--start"), check=False).returncode
-    if checked:
-        return checked
+    if options.interval < SHORTEST:
+        parser.error(f"--interval: at least {SHORTEST:g}")
+    prepared = subprocess.run(ffs("prepare", "--start"), stdout=subprocess.PIPE, check=False)
+    if prepared.returncode:
+        return prepared.returncode
+    found = json.loads(prepared.stdout)
+    say = speaker(options.log)
     notifier = Notifier(None)
     if options.sd_notify:
         notifier = Notifier(os.environ.get("NOTIFY_SOCKET"), os.environ.get("WATCHDOG_USEC"))
-    with _alone(values.data):
+        if not os.environ.get("NOTIFY_SOCKET"):
+            say("", "NOTIFY_SOCKET is not set: nobody is told about READY and the watchdog")
+    with _alone(Path(found["data"])):
         return Supervisor(
-            children(values),
-            policy=Policy(interval=max(0.5, options.interval), grace=GRACE),
+            children(found["valkey"]),
+            policy=policy_of(options),
             notifier=notifier,
-            say=speaker(options.log),
+            say=say,
             status=options.status,
             on_ready=_banner,
         ).run()
 
 
-def children(values: Environment) -> tuple[Spec, ...]:
-    """What is supervised, in the order of the log."""
-    needed = ("valkey",) if values.private_valkey else ()
+def children(valkey: str | None) -> tuple[Spec, ...]:
+    """What is supervised, in the order of the log; ``valkey``: the socket of the private server, if there is one."""
+    needed = ("valkey",) if valkey else ()
     product = tuple(Spec(name, ffs(name), after=needed) for name in ("web", "worker", "beat"))
-    return (Spec("valkey", ffs("valkey"), heartbeat="none"), *product) if needed else product
+    if not valkey:
+        return product
+    return (Spec("valkey", ffs("valkey"), heartbeat="none", probe=Probe("valkey", valkey)), *product)
 
 
 @contextmanager

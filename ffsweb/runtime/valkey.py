@@ -30,11 +30,16 @@ def binary() -> Path | None:
     return None
 
 
+def server_socket(directory: Path) -> Path:
+    """The socket in the directory of the private server."""
+    return directory / "valkey.sock"
+
+
 def command(server: Path, *, directory: Path, data: Path) -> tuple[str, ...]:
     """The server's command: no port, only the socket; every write kept within a second, none evicted."""
     settings = {
         "port": "0",
-        "unixsocket": str(directory / "valkey.sock"),
+        "unixsocket": str(server_socket(directory)),
         "unixsocketperm": "700",
         "dir": str(data / "valkey"),
         "appendonly": "yes",

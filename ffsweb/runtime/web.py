@@ -7,18 +7,26 @@ import contextlib
 import os
 import socket
 import warnings
+from typing import Any, Final
 
+import structlog
 import uvicorn
 
 from ffsweb.runtime.heartbeat import Heartbeat
 from ffsweb.runtime.loading import environment, load_django, refuse
 
+logger = structlog.get_logger(__name__)
+QUESTION: Final = "/livez"
+"""What the process asks itself: a page that looks at nothing but the process, see ``ffsweb.health``."""
 GRACE = 3
 """Seconds that open requests (event streams above all, which never end by themselves) get at the end."""
 
 
 class BeatingServer(uvicorn.Server):
-    """uvicorn whose event loop itself sends the heartbeats, from the moment it listens."""
+    """uvicorn that beats as long as it answers requests, from the moment it listens.
+
+    It asks itself, without a connection: the event loop must turn and a thread must be had, as for any other request.
+    """
 
     def __init__(self, config: uvicorn.Config, heartbeat: Heartbeat) -> None:
         super().__init__(config)
@@ -36,8 +44,50 @@ class BeatingServer(uvicorn.Server):
 
     async def _beat(self) -> None:
         while True:
-            self._heartbeat.beat()
+            try:
+                status = await ask(self.config.loaded_app)
+            except Exception:  # the next time may be better; without a beat, the supervisor decides
+                logger.exception("own_question_failed", path=QUESTION)
+            else:
+                if 0 < status < 500:
+                    self._heartbeat.beat()
+                else:
+                    logger.error("own_question_failed", path=QUESTION, status=status)
             await asyncio.sleep(self._heartbeat.every)
+
+
+async def ask(application: Any) -> int:
+    """Have the ASGI application answer a request for QUESTION; returns the status, 0 if it said none."""
+    status = 0
+
+    async def receive() -> dict[str, Any]:
+        if asked:
+            await asyncio.Event().wait()  # a client that waits for its answer
+        asked.append(True)
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        nonlocal status
+        if message["type"] == "http.response.start":
+            status = int(message["status"])
+
+    asked: list[bool] = []
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": QUESTION,
+        "raw_path": QUESTION.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(b"host", b"127.0.0.1")],
+        "client": ("127.0.0.1", 0),
+        "server": ("127.0.0.1", 0),
+    }
+    await application(scope, receive, send)
+    return status
 
 
 def run(arguments: list[str]) -> int:

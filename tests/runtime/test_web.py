@@ -13,14 +13,24 @@ import time
 
 import pytest
 
-from ffsweb.runtime.web import GRACE
+from ffsweb.runtime.web import GRACE, ask
 
 STREAMING = """
 import asyncio, os, sys, time, uvicorn
 from ffsweb.runtime.heartbeat import Heartbeat
 from ffsweb.runtime.web import GRACE, BeatingServer
 
+stuck = []
+
 async def app(scope, receive, send):
+    if scope["path"] == "/livez":
+        if stuck:
+            await asyncio.to_thread(time.sleep, 60)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"alive"})
+        return
+    if scope["path"] == "/stick":
+        stuck.append(True)
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
     if scope["path"] == "/block":
         time.sleep(60)  # what must never be done in an event loop
@@ -100,6 +110,47 @@ def test_it_beats_while_its_event_loop_turns_and_not_when_it_is_blocked(server):
     time.sleep(0.5)
     assert server.beats(1.0) == b""
     connection.close()
+
+
+def test_it_does_not_beat_while_no_thread_answers_though_its_event_loop_turns(server):
+    stream = server.open("/stick")
+    response = stream.getresponse()
+    end = time.monotonic() + 30
+    while server.beats(1.0):
+        assert time.monotonic() < end
+    assert server.beats(2.0) == b""
+    before = time.monotonic()
+    while time.monotonic() < before + 1:
+        assert response.read(10)  # other requests are still answered
+    response.close()
+    stream.close()
+
+
+def test_a_server_error_of_its_own_is_no_sign_of_life():
+    import asyncio
+
+    async def broken(scope, receive, send):
+        await send({"type": "http.response.start", "status": 500, "headers": []})
+
+    assert asyncio.run(ask(broken)) == 500
+
+
+def test_the_real_application_answers_its_own_question_without_a_log_line(tmp_path):
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("FFSWEB_", "PYTEST_"))}
+    places = {"FFSWEB_DATA": f"{tmp_path}/data", "FFSWEB_KEYS": f"{tmp_path}/keys"}
+    code = """
+import asyncio
+from ffsweb.runtime.loading import load_django
+load_django("web")
+from ffsweb.asgi import application
+from ffsweb.runtime.web import ask
+print(asyncio.run(ask(application)))
+"""
+    subprocess.run([sys.executable, "-m", "ffsweb.cli", "prepare"], env={**clean, **places}, check=True, timeout=100)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**clean, **places}, capture_output=True, text=True, check=True, timeout=100
+    )
+    assert (done.stdout, done.stderr) == ("200\n", "")
 
 
 def test_a_port_that_is_taken_is_one_line(tmp_path):
