@@ -77,9 +77,17 @@ def _facts(values: Environment, *, keys_made: bool) -> checks.Facts:
         database_url=values.database_url,
         data=values.data.resolve(),
         keys=values.keys.resolve(),
-        key_files=tuple(_key_file(path) for path in (values.keys, *sorted(values.keys.rglob("*")))),
+        key_files=_key_files(values.keys),
         uid=os.geteuid(),
     )
+
+
+def _key_files(keys: Path) -> tuple[checks.KeyFile, ...]:
+    """All of them; looked at anew if one goes away meanwhile, because another process is making its keys."""
+    for _ in range(100):
+        with contextlib.suppress(FileNotFoundError):
+            return tuple(_key_file(path) for path in (keys, *sorted(keys.rglob("*"))))
+    refuse(f"The files in {keys} keep changing. Nothing was started.")
 
 
 def _key_file(path: Path) -> checks.KeyFile:
