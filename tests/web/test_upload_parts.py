@@ -111,10 +111,10 @@ def test_a_wrong_sum_removes_the_file_and_says_so_each_time(sender: Sender, data
         answer = sender.finish(b"something else")
         assert answer.status_code == 422
         assert (
-            f"its SHA-256 is {sha256(CONTENT)}, and {sha256(b'something else')} was announced"
+            f"Its SHA-256 is {sha256(CONTENT)}; {sha256(b'something else')} was announced."
             in answer.json()["error"]
         )
-        assert "It was removed. Upload it again" in answer.json()["error"]
+        assert "and was removed. Upload it again" in answer.json()["error"]
     assert files_in(data) == []
     assert sender.finish().status_code == 422, "it is over"
     assert not Operation.objects.exists()

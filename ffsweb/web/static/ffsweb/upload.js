@@ -1,10 +1,10 @@
 // Archives are sent in parts that can be continued, by the tus protocol. Without this file the form sends them whole.
+import { inWords, left, ofWords } from "./upload-words.js";
 
 const PART = 16 * 1024 * 1024;
 // A network that is away comes back: ask at once, then slower, for some hours.
 const RETRIES = [0, 1000, 2000, 5000, ...Array(2000).fill(10000)];
 const PACE_OVER = 10000; // ms that a rate is made from
-const UNITS = ["B", "kB", "MB", "GB", "TB"];
 
 const section = document.querySelector("[data-upload]");
 const form = section.querySelector("form");
@@ -14,24 +14,6 @@ const part = (name) => section.querySelector(`[data-${name}]`);
 const run = part("run");
 
 const pause = (ms) => new Promise((done) => { setTimeout(done, ms); });
-
-// As the server writes sizes: decimal units, one decimal.
-const sized = (bytes) => {
-  let size = bytes, unit = 0;
-  while (size >= 999.95 && unit < UNITS.length - 1) { size /= 1000; unit += 1; }
-  return [unit ? size.toFixed(1) : String(size), UNITS[unit]];
-};
-const inWords = (bytes) => sized(bytes).join(" ");
-const ofWords = (done, all) => {
-  const [some, unit] = sized(done), [whole, same] = sized(all);
-  return `${unit === same ? some : `${some} ${unit}`} of ${whole} ${same}`;
-};
-const left = (seconds) => {
-  if (seconds < 60) return "less than a minute left";
-  if (seconds < 3600) return `${Math.ceil(seconds / 60)} min left`;
-  const minutes = Math.ceil(seconds / 60);
-  return `${Math.floor(minutes / 60)} h ${minutes % 60} min left`;
-};
 
 // The unfinished upload that this file began, if it is one of the viewer's own.
 const begun = (file) => [...document.querySelectorAll("[data-unfinished] li[data-address]")].find(({ dataset }) =>
@@ -81,8 +63,8 @@ class Run {
       onError: (error) => this.failed(error),
       onSuccess: () => this.finish(),
     });
-    // A server that forgot an upload is not silently sent everything again.
     this.timer = setInterval(() => this.pace(), 1000);
+    this.sum.whole.catch((error) => this.lost(error.message));
     if (row) row.hidden = true;
     form.hidden = true;
     run.hidden = false;
@@ -139,10 +121,21 @@ class Run {
   // Whether a part that failed is tried again; says why the upload waits.
   again(error) {
     const status = error.originalResponse?.getStatus() ?? 0;
+    if (status === 0) this.look();
     if (status === 423) this.say("Another page or device sends this upload just now. Trying again …");
     else if (status === 0) this.say("The connection is lost. Trying again …");
     else if (status >= 500 && status !== 507) this.say("The dashboard does not answer. Trying again …");
     return status === 0 || status === 409 || status === 423 || (status >= 500 && status !== 507);
+  }
+
+  // A file that was changed or taken away looks to the browser like a connection that is lost.
+  look() {
+    this.file.slice(0, 1).arrayBuffer().catch(() => this.lost("The file was changed or removed while it was sent."));
+  }
+
+  async lost(words) {
+    await this.upload.abort();
+    if (current === this) this.over(`${words} Choose it again: if it is as it was, the upload goes on.`);
   }
 
   failed(error) {
@@ -171,7 +164,7 @@ class Run {
       const sum = await this.sum.whole.finally(() => clearInterval(waiting));
       location.href = await this.handOver(sum);
     } catch (error) {
-      this.over(error.message);
+      if (current === this) this.over(error.message);
     }
   }
 
@@ -199,7 +192,6 @@ class Run {
   // It came to nothing: the form is back, and says why.
   over(words) {
     this.close();
-    this.row?.remove();
     part("wrong-text").textContent = words;
     part("wrong").hidden = false;
   }
@@ -214,6 +206,7 @@ class Run {
     part("found").hidden = true;
     part("submit-word").textContent = word;
     current = null;
+    refresh();
   }
 
   async discard() {
@@ -225,9 +218,16 @@ class Run {
       return;
     }
     this.close();
-    this.row?.remove();
   }
 }
+
+// What is unfinished now, as the server knows it.
+const refresh = async () => {
+  const answer = await fetch(location.href).catch(() => null);
+  const page = answer?.ok && new DOMParser().parseFromString(await answer.text(), "text/html");
+  const fresh = page && page.querySelector("[data-unfinished]");
+  if (fresh && !current) document.querySelector("[data-unfinished]").replaceWith(fresh);
+};
 
 let current = null;
 const word = part("submit-word").textContent;
