@@ -15,6 +15,7 @@ from deployments.oci.archive import import_archive
 from deployments.oci.errors import ImageError
 from deployments.oci.limits import ImageLimits
 from deployments.oci.store import Keep, Store, gc
+from deployments.oci.zstd import zstd
 
 from .images import (
     Picture,
@@ -27,11 +28,12 @@ from .images import (
 )
 
 LIMITS = ImageLimits(archive_bytes=1_000_000, expanded_bytes=1_000_000, layer_bytes=1_000_000, members=200)
+CHECKED = {zstd.CompressionParameter.checksum_flag: 1}
 GOOD = [
     data
     for members in (podman_members, oci_members, old_docker_members, multi_arch_members)
     for plain in [archive(members(Picture()))]
-    for data in (plain, gzip.compress(plain, mtime=0))
+    for data in (plain, gzip.compress(plain, mtime=0), zstd.compress(plain, options=CHECKED))
 ]
 
 
