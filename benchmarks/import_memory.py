@@ -112,7 +112,7 @@ def opened(path: Path, form: str) -> Iterator[BinaryIO]:
             if form == "zstd-long":
                 wanted[zstd.CompressionParameter.window_log] = 27
             with zstd.open(path, "wb", options=wanted) as out:
-                yield out
+                yield out  # type: ignore[misc]  # nor a ZstdFile
         case _:
             with path.open("wb") as out:
                 yield out

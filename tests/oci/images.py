@@ -163,7 +163,17 @@ def oci_members(
     return members
 
 
-def multi_arch_members(*pictures: Picture, nested: bool = True) -> dict[str, Any]:
+def an_attestation() -> dict[str, Any]:
+    """As buildkit lists them beside the images; its blob is rarely in an archive."""
+    return descriptor(
+        OCI_MANIFEST,
+        b"attestation",
+        platform={"os": "unknown", "architecture": "unknown"},
+        annotations={"vnd.docker.reference.type": "attestation-manifest"},
+    )
+
+
+def multi_arch_members(*pictures: Picture, nested: bool = True, attestation: bool = True) -> dict[str, Any]:
     """An OCI layout with an image index of several architectures, and an attestation as buildkit adds them."""
     members: dict[str, Any] = {"oci-layout": b'{"imageLayoutVersion":"1.0.0"}'}
     entries = []
@@ -171,14 +181,8 @@ def multi_arch_members(*pictures: Picture, nested: bool = True) -> dict[str, Any
         data, blobs = oci_manifest(picture)
         members |= blobs
         entries.append(descriptor(OCI_MANIFEST, data, platform={"os": "linux", "architecture": picture.architecture}))
-    entries.append(
-        descriptor(
-            OCI_MANIFEST,
-            b"attestation",
-            platform={"os": "unknown", "architecture": "unknown"},
-            annotations={"vnd.docker.reference.type": "attestation-manifest"},
-        )
-    )
+    if attestation:
+        entries.append(an_attestation())
     index = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}).encode()
     if not nested:
         return members | {"index.json": index}

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from deployments.oci.archive import import_archive
+from deployments.oci.archive import import_archive, import_images, import_layout
 from deployments.oci.store import ImportedImage, Store
 
-from .images import Picture, archive, layer, podman_members
+from .images import Picture, archive, layer, multi_arch_members, podman_members
 from .podman import Podman, needs_podman
+from .test_import_layout import lay_out
 
 pytestmark = needs_podman
 
@@ -119,3 +120,45 @@ def test_skopeo_reads_the_store_and_we_read_what_it_writes(
     assert done.returncode == 0, done.stderr
     again = import_archive(written, Store(tmp_path / "again"))
     assert again.layers == image.layers
+
+
+def skopeo(podman: Podman, *words: str) -> None:
+    command = ["skopeo", "--policy", str(podman.policy), "copy", "--quiet", *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(shutil.which("skopeo") is None, reason="skopeo is not installed")
+@pytest.mark.parametrize("packing", ["gzip", "zstd", "zstd:chunked"])
+def test_what_skopeo_packs_is_taken_in_from_a_directory_and_from_an_archive(
+    packing: str, podman: Podman, store: Store, tmp_path: Path
+) -> None:
+    image = take(store, "one")
+    source = f"oci:{store.directory}:{image.image_id.replace(':', '-')}"
+    options = ("--dest-compress", "--dest-compress-format", packing)
+    skopeo(podman, *options, source, f"oci:{tmp_path}/layout:app:v1")
+    skopeo(podman, *options, source, f"oci-archive:{tmp_path}/image.tar:app:v1")
+    (found,) = import_layout(tmp_path / "layout", Store(tmp_path / "one"))
+    again = import_archive(tmp_path / "image.tar", Store(tmp_path / "two"))
+    assert (found.layers, found.image_id, found.reference) == (image.layers, image.image_id, "app:v1")
+    assert (again.layers, again.image_id) == (image.layers, image.image_id)
+
+
+@pytest.mark.skipif(shutil.which("skopeo") is None, reason="skopeo is not installed")
+def test_every_architecture_that_skopeo_copies_is_taken_in(podman: Podman, store: Store, tmp_path: Path) -> None:
+    pictures = [Picture(layers=[BASE, layer(app=name)], architecture=name) for name in ("amd64", "arm64")]
+    lay_out(tmp_path / "source", multi_arch_members(*pictures, attestation=False))
+    skopeo(podman, "--all", f"oci:{tmp_path}/source:v1", f"oci:{tmp_path}/layout:v1")
+    skopeo(podman, "--all", f"oci:{tmp_path}/source:v1", f"oci-archive:{tmp_path}/image.tar:v1")
+    expected = [(each.image_id, each.architecture) for each in pictures]
+    for found in (import_layout(tmp_path / "layout", store), import_images(tmp_path / "image.tar", store)):
+        assert [(each.image_id, each.architecture) for each in found] == expected
+        assert len({each.index_digest for each in found} - {""}) == 1
+    for each in pictures:
+        machine = Store(tmp_path / each.architecture)
+        (tmp_path / "one.tar").unlink(missing_ok=True)
+        skopeo(
+            podman, "--override-arch", each.architecture, f"oci:{tmp_path}/source:v1",
+            f"oci-archive:{tmp_path}/one.tar:v1",
+        )  # fmt: skip
+        assert import_archive(tmp_path / "one.tar", machine).image_id == each.image_id
