@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.conf import settings
 
-from deployments.execution import collect, readings, sweep
+from deployments.execution import collect, readings, registry_sweep, sweep
 from deployments.models import Plan
 from deployments.services.collect import kept_digests
 from ffsweb.celery import app, every
@@ -30,6 +30,8 @@ def sweep_store() -> None:
     collect.ask()
     collect.collect_open(kept_digests)
     sweep.files()
+    registry_sweep.forget_pushed()
+    registry_sweep.left_pulls()
 
 
 @app.task(name="deployments.collect")
@@ -42,3 +44,4 @@ def collect_store() -> None:
 def expire_uploads() -> None:
     """Remove uploads whose time is over."""
     sweep.expired_uploads()
+    registry_sweep.expire_pushes()

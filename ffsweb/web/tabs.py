@@ -42,7 +42,7 @@ PROJECT = (
     _tab("deployments:project", "Overview", "home", "", "edit", "remove"),
     _tab("deployments:nodes", "Nodes", "server", "nodes"),
     _tab("deployments:services", "Services", "box", "services"),
-    _tab("deployments:releases", "Releases", "tag", "releases", "images", "files", "plans"),
+    _tab("deployments:releases", "Releases", "tag", "releases", "images", "files", "plans", "registry"),
     _tab("certificates:list", "Certificates", "certificate", "certificates"),
     _tab("deployments:settings", "Settings", "adjustments", "settings"),
     _tab("projects:members", "Members", "users", "members", "tokens"),
@@ -52,6 +52,7 @@ RELEASES = (
     _tab("deployments:releases", "Releases", "tag", "releases", "plans"),
     _tab("deployments:images", "Images", "package", "images"),
     _tab("deployments:files", "Files", "folder", "files"),
+    _tab("deployments:registry", "Registry", "cloud-download", "registry"),
 )
 SYSTEM = (
     _tab("system:people", "People", "users", "people", "invite", "links"),
