@@ -68,7 +68,7 @@ class TooMuch(FilesError):
 class Unreadable(FilesError):
     """The upload cannot be read as an archive, or not with what this program reads."""
 
-    advice = "Nothing was kept. Upload a tar, tar.gz, tar.bz2 or zip file."
+    advice = "Nothing was kept. Upload a tar, tar.gz, tar.bz2, tar.zst or zip file."
 
 
 class ContentMissing(FilesError):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from .filetransfer import transfer
-from .filetree import FileTree, diff
+from .filecompare import compare
+from .filetree import FileTree
 from .plan_inputs import Desired, Held
 from .plan_json import PlanError, effect_hash, from_json, from_value, plan_hash, to_json
 from .plan_layers import layers_plan
@@ -111,21 +111,19 @@ def _files(desired: Desired, held: Held, service: ServiceFacts | None) -> FilesP
     current = (service.release if service else None) or 0
     known = held.files is not None and current in releases
     before = held.files if held.files is not None and known else FileTree()
-    changes, travel = diff(before, desired.files), transfer(before, desired.files)
-    changed = {entry.path for entry in changes.changed}
-    moved = {copy.path: copy for copy in travel.copied if copy.moved and copy.path not in changed}
-    left = {copy.source for copy in moved.values()}
+    found = compare(before, desired.files)
     staged = desired.release in releases
+    to_send = 0 if staged else found.travel.size
     return FilesPlan(
         base=current if known else 0,
-        added=_sizes(entry for entry in changes.added if entry.path not in moved),
-        changed=_sizes((*changes.changed, *changes.mode_changed)),
-        removed=_sizes(entry for entry in changes.removed if entry.path not in left),
+        added=_sizes(found.added),
+        changed=_sizes((*found.changed, *found.mode_changed)),
+        removed=_sizes(found.removed),
         staged=staged,
-        bytes_to_send=0 if staged else travel.size,
-        moved=tuple(FileMove(path, copy.source, copy.size) for path, copy in sorted(moved.items())),
+        bytes_to_send=to_send,
+        moved=tuple(FileMove(each.path, each.source, each.size) for each in found.moved),
         size=desired.files.size,
-        expected=0 if staged else travel.size if held.files_bytes is None else held.files_bytes,
+        expected=to_send if staged or held.files_bytes is None else held.files_bytes,
     )
 
 

@@ -50,7 +50,7 @@ def import_files(
     limits: FilesLimits = DEFAULT_LIMITS,
     on_progress: Progress | None = None,
 ) -> FileTree:
-    """Take in a tar, tar.gz, tar.bz2 or zip. Directories are implied by their files; empty ones are not kept.
+    """Take in a tar, tar.gz, tar.bz2, tar.zst or zip; directories are implied by their files, empty ones not kept.
 
     ``source`` is a file or a stream that is only read (a zip stream is spooled into the store's scratch directory).
     ``on_progress`` gets (bytes read, bytes in all or None); what it raises ends the import. Raises FilesError;

@@ -8,7 +8,8 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_http_methods, require_POST
 
-from deployments.core.filetree import FileTree, diff
+from deployments.core.filecompare import compare
+from deployments.core.filetree import FileTree
 from deployments.forms.content import ArchiveForm
 from deployments.models import FilesVersion, Image, Release
 from deployments.services import content as services
@@ -73,7 +74,7 @@ def files_version(request: ProjectRequest, project: str, number: int) -> HttpRes
     """One version: its files, and what changed against the version before."""
     found = get_object_or_404(FilesVersion, project=request.project, number=number)
     before = FilesVersion.objects.filter(project=request.project, number__lt=number).first()
-    changes = diff(before.tree() if before else FileTree(), found.tree())
+    changes = compare(before.tree() if before else FileTree(), found.tree())
     context = {"version": found, "before": before, "changes": changes}
     return render(request, "deployments/files_version.html", context)
 

@@ -13,6 +13,7 @@ from deployments.core.plan import (
     Change,
     Desired,
     FileChange,
+    FileMove,
     Held,
     Layer,
     Plan,
@@ -97,6 +98,25 @@ def test_files_are_compared_with_the_running_release() -> None:
     assert files.removed == (FileChange("c", 30),)
     assert files.bytes_to_send == 85
     assert not files.staged
+
+
+def test_a_file_that_moved_is_neither_new_nor_gone_and_does_not_travel() -> None:
+    moved = tree_of([entry("a", "1", 10), entry("b", "2", 20), entry("new/c", "3", 30), entry("run", "4", 40)])
+    files = target(replace(DESIRED, files=moved)).files
+    assert files.moved == (FileMove("new/c", "c", 30),)
+    assert (files.added, files.changed, files.removed) == ((), (), ())
+    assert (files.bytes_to_send, files.expected, files.size) == (0, 0, 100)
+    assert files
+
+
+def test_what_files_will_probably_take_is_told_and_promised_by_nobody() -> None:
+    plan = make_plan([(DESIRED, HELD)])
+    looked = make_plan([(DESIRED, replace(HELD, files_bytes=7))])
+    assert (plan.targets[0].files.expected, looked.targets[0].files.expected) == (85, 7)
+    assert looked.targets[0].files.bytes_to_send == 85
+    assert plan.bytes_to_send - looked.bytes_to_send == 78
+    assert plan_hash(plan) == plan_hash(looked)
+    assert from_json(to_json(looked)) == looked
 
 
 @pytest.mark.parametrize(

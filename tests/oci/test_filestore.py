@@ -23,6 +23,7 @@ from deployments.core.filetree_errors import Busy, ContentMissing
 from deployments.core.filetree_names import is_path
 from deployments.oci.blobs import BlobDirectory
 from deployments.oci.filestore import Upload, collect, files_directory, import_files, import_uploads, tar_of
+from deployments.oci.zstd import zstd
 
 from .images import everything_below
 
@@ -66,6 +67,7 @@ FORMS = {
     "tar": tar_archive(FILES),
     "tar.gz": gzip.compress(tar_archive(FILES)),
     "tar.bz2": bz2.compress(tar_archive(FILES)),
+    "tar.zst": zstd.compress(tar_archive(FILES)),
     "zip": zip_archive(FILES),
 }
 

@@ -23,12 +23,15 @@ from deployments.oci import drafts
 from deployments.oci.blobs import BlobDirectory
 from deployments.oci.fileintake import FilesLimits
 from deployments.oci.filestore import Upload, collect, files_directory, import_files, import_uploads
+from deployments.oci.zstd import zstd
 
 from .images import everything_below, member, tar
 from .test_filestore import FORMS, tar_archive, zip_archive
 
 DAMAGED_ZIP = bytearray(zip_archive({"damaged": (b"x" * 1000, 0o644)}))
 DAMAGED_ZIP[DAMAGED_ZIP.index(b"damaged") + 9] ^= 0xFF
+WIDE = zstd.compress(tar_archive({"x": (bytes(50_000), 0o644)}), options={zstd.CompressionParameter.window_log: 30})
+WIDE = b"\x28\xb5\x2f\xfd\x00" + bytes([(30 - 10) << 3]) + WIDE[6:]  # asks for a window of 1 GiB
 SMALL = FilesLimits(archive_bytes=300_000, expanded_bytes=200_000, file_bytes=100_000, files=20)
 
 
@@ -51,7 +54,7 @@ def refuse(data: bytes, blobs: BlobDirectory, error: type[FilesError], match: st
         (b"", "empty"),
         (b"hello", "end mark"),
         (b"hello" * 500, "not a tar"),
-        (b"\x28\xb5\x2f\xfd" + bytes(60), "zstd"),
+        (b"\x28\xb5\x2f\xfd" + bytes(60), "compressed stream"),
         (b"PK\x03\x04" + bytes(100), "before its directory"),
         (b"PK\x05\x06" + bytes(18), "no files"),
         (tar([member("d/", kind=tarfile.DIRTYPE)]), "no files"),
@@ -59,6 +62,10 @@ def refuse(data: bytes, blobs: BlobDirectory, error: type[FilesError], match: st
         (tar([member("a", b"a")])[:-1024], "end mark"),
         (FORMS["tar.gz"][:-20], "compressed stream"),
         (FORMS["tar.bz2"][:-20], "compressed stream"),
+        (FORMS["tar.zst"][:-5], "compressed stream"),
+        (FORMS["tar.zst"][:20], "compressed stream"),
+        (FORMS["tar.zst"] + b"more", "follows the end"),
+        (WIDE, "more than 128 MiB of memory"),
         (FORMS["zip"][:-30], "before its directory"),
         (FORMS["zip"] + b"more", "follows the end"),
         (FORMS["tar"] + b"more", "follows the end"),
@@ -141,7 +148,7 @@ def test_names_that_cannot_both_be_are_refused(blobs: BlobDirectory) -> None:
     refuse(out.getvalue(), blobs, errors.Clash, "'a' occurs twice")
 
 
-@pytest.mark.parametrize("pack", [lambda data: data, gzip.compress, bz2.compress])
+@pytest.mark.parametrize("pack", [lambda data: data, gzip.compress, bz2.compress, zstd.compress])
 def test_a_file_beyond_the_limit_is_refused(pack: type, blobs: BlobDirectory) -> None:
     refuse(pack(tar_archive({"x": (bytes(100_001), 0o644)})), blobs, errors.TooMuch, "'x' has more than")
 
