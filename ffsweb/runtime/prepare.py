@@ -84,10 +84,14 @@ def _facts(values: Environment, *, keys_made: bool) -> checks.Facts:
 
 def _key_files(keys: Path) -> tuple[checks.KeyFile, ...]:
     """All of them; looked at anew if one goes away meanwhile, because another process is making its keys."""
-    for _ in range(100):
-        with contextlib.suppress(FileNotFoundError):
+    left = 100
+    while True:
+        try:
             return tuple(_key_file(path) for path in (keys, *sorted(keys.rglob("*"))))
-    refuse(f"The files in {keys} keep changing. Nothing was started.")
+        except FileNotFoundError:
+            left -= 1
+            if not left:
+                refuse(f"The files in {keys} keep changing. Nothing was started.")
 
 
 def _key_file(path: Path) -> checks.KeyFile:
