@@ -32,7 +32,7 @@ _CAUSES = (
         ("manifest unknown", "name unknown", "not found", "404 (not found)", "repository_not_found", "name_unknown"),
         "it has no such image.",
     ),
-    (("toomanyrequests", "too many requests", "429"), "it takes no more requests for now. Wait, or log in there."),
+    (("toomanyrequests", "too many requests"), "it takes no more requests for now. Wait, or log in there."),
     (("no such host", "server misbehaving"), "there is no such host."),
     (
         ("connection refused", "i/o timeout", "no route to host", "network is unreachable", "timeout", "deadline"),

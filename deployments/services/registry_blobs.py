@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 from django.utils import timezone
 
-from deployments.execution.imports import store
 from deployments.models import Image, ProjectBlob
+from deployments.models.image_store import store
 from deployments.oci.digests import is_digest
 from deployments.oci.distribution_blobs import DOCUMENT, TakenBlob
 from deployments.oci.limits import ImageLimits

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from deployments.execution.imports import store
 from deployments.models import Image
+from deployments.models.image_store import store
 from deployments.oci.descriptors import Descriptor, Platform
 from deployments.oci.digests import digest_of
 from deployments.oci.distribution import Code, Refusal

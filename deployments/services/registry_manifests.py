@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from django.db import transaction
 
-from deployments.execution.imports import store
 from deployments.execution.record import record_images
 from deployments.models import Image, PushedManifest, RegistryTag
+from deployments.models.image_store import store
 from deployments.oci.digests import digest_of, is_digest
 from deployments.oci.distribution import Code, Refusal, is_tag
 from deployments.oci.distribution_images import Attestation, assemble, read_pushed

@@ -12,7 +12,7 @@ from asgiref.sync import sync_to_async
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
-from deployments.execution.imports import store
+from deployments.models.image_store import store
 from deployments.oci.digests import from_hash, is_digest
 from deployments.oci.distribution import Code, Refusal
 from deployments.oci.distribution_blobs import TakenBlob

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from deployments.execution.imports import store
+from deployments.models.image_store import store
 from deployments.oci.distribution import Code, Refusal, parse_content_range, shown_range
 from deployments.oci.distribution_blobs import TakenBlob, take_blob
 from deployments.oci.drafts import RESERVE

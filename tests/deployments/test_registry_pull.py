@@ -252,6 +252,7 @@ def test_what_a_registry_refuses_is_said_plainly(
         ("x509: certificate signed by unknown authority", "its certificate is not trusted here"),
         ("dial tcp: lookup registry.example.com: no such host", "there is no such host"),
         ("dial tcp 192.0.2.1:443: i/o timeout", "did not answer"),
+        ("dial tcp 127.0.0.1:42903: connect: connection refused", "did not answer"),
         ("toomanyrequests: You have reached your pull rate limit", "takes no more requests"),
         ("write /x: no space left on device", "disk is full"),
         ('time="now" level=fatal msg="something else"', "skopeo said: something else"),

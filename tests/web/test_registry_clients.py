@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 from pytest_django import Settings
 
-from deployments.execution.imports import store
 from deployments.models import Image
+from deployments.models.image_store import store
+from deployments.services.registry import request_pull, set_login
 from ffsweb.accounts.models import Membership, Project, Role, User
+from tests.deployments.fleet import log_of, run
 from tests.oci.images import Picture, archive, layer, multi_arch_members, podman_members, sha
 from tests.oci.podman import Podman
 
@@ -153,6 +155,25 @@ def test_skopeo_is_told_why_it_may_not(
     login = ["--dest-tls-verify=false", "--dest-creds", f"carol:{reader.text}"]
     reader.run("copy", *login, source, f"{reader.registry}/serbest:v1", fails="takes the role Operator")
     assert not Image.objects.exists()
+
+
+@needs_skopeo
+def test_what_was_pushed_is_pulled_into_another_project(
+    skopeo: Skopeo, served: Served, bob: User, alice: User, tmp_path: Path
+) -> None:
+    """The worker logs in to this very dashboard, as to any other registry."""
+    picture = Picture(layers=[LARGE, layer(app="one")])
+    skopeo.push(f"docker-archive:{skopeo.archive(archive(podman_members(picture)))}", "serbest/web:v1")
+    host, other = f"127.0.0.1:{served.port}", Project.objects.create(name="other")
+    set_login(project=other, actor=alice, host=host, username="bob", password=skopeo.text, plain_http=True)
+    ended = run(request_pull(project=other, actor=alice, reference=f"{host}/serbest/web:v1"))
+    assert ended.state == "succeeded", log_of(ended)
+    assert skopeo.text not in log_of(ended)
+    pulled = Image.objects.get(project=other)
+    assert (pulled.image_id, pulled.reference) == (picture.image_id, f"{host}/serbest/web:v1")
+    ended = run(request_pull(project=other, actor=alice, reference=f"{host}/serbest/web:v9"))
+    assert ended.state == "failed"
+    assert "There is no image" in ended.message or "no such image" in ended.message
 
 
 @needs_podman

@@ -14,7 +14,7 @@ import pytest
 from django.conf import settings as django_settings
 from pytest_django import Settings
 
-from deployments.execution.imports import store
+from deployments.models.image_store import store
 from deployments.models import Image, ProjectBlob, RegistryTag
 from deployments.oci.zstd import zstd
 from ffsweb.accounts.models import Membership, Project, Role, User
