@@ -43,9 +43,10 @@ class BadAnswer(AnswerError):
 class Refused(AnswerError):
     """The node refused or failed; ``text`` says in plain English what happened and what was left as it was.
 
-    ``code`` is one of disk-full, busy, stale, bad-argument, bad-input, bad-unit, delta, exists, not-found,
-    not-deployed, not-switched, pending, confirmed, rolled-back, start-failed, interrupted, podman, systemd, verify,
-    not-root or internal.
+    ``code`` is one of disk-full, busy, stale, bad-argument, bad-input, bad-unit, exists, not-found, not-deployed,
+    not-switched, pending, confirmed, rolled-back, start-failed, interrupted, podman, systemd, verify, not-root or
+    internal; of staging also delta (a difference does not fit here: send the whole) and fetch (the connection broke;
+    what has come is kept).
     """
 
     def __init__(self, code: str, text: str) -> None:

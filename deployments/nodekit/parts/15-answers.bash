@@ -5,7 +5,8 @@ result_file='' # where a detached operation leaves its result for whoever asks l
 journal_fd=''  # a detached operation's own standard output, the journal
 work=''        # a private directory on a tmpfs, gone at the end
 made=()        # unfinished files and directories to remove at the end
-helpers=()     # processes to stop at the end
+declare -A helpers=() # processes to stop at the end
+attended=''    # the command that `attend` waits for, stopped at the end with all below it
 
 say() {
   printf '%s\n' "$1"
@@ -53,12 +54,38 @@ try() {
   "$@" || fail_because "$code" "$text"
 }
 
+# attend COMMAND…: run it so that a signal ends it at once; bash would wait for it first. Its status is the answer.
+attend() {
+  local status=0
+  "$@" <&0 &
+  attended=$!
+  wait "$attended" || status=$?
+  attended=''
+  return "$status"
+}
+
+# keep_alive: from here on a line every five seconds. When it cannot be said, nobody listens any more: then this ends too.
+keep_alive() {
+  local fd never main=$$
+  (
+    trap - ERR EXIT HUP INT TERM
+    trap '' PIPE
+    for fd in "${lock_of[@]}"; do exec {fd}>&-; done # a helper holds no lock
+    exec {never}<> <(:)
+    while ! read -r -t 5 -u "$never" && kill -0 "$main"; do
+      printf '%s\n' '{"event":"alive"}' || { kill -s TERM -- "$main"; exit; }
+    done
+  ) &
+  helpers[$!]=1
+}
+
 at_exit() {
   local status=$?
   trap - EXIT
   set +e
   IFS=$' \t\n' # a signal may have come in the middle of `IFS= read`
-  (( ${#helpers[@]} == 0 )) || kill -- "${helpers[@]}"
+  (( ${#helpers[@]} == 0 )) || kill -- "${!helpers[@]}"
+  [[ -z $attended ]] || end_below "$attended"
   if [[ -z $answered ]]; then
     answered=yes
     (( status != 130 )) || (fail interrupted "ffs-node was asked to stop before it had finished. The facts tell what was done; asking again is safe.")

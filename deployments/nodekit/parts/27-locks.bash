@@ -93,6 +93,20 @@ end_holders() {
   done
 }
 
+# end_below PID: a child of this program and all below it.
+end_below() {
+  local pid parent
+  local -A parents=() victims=([$1]=1)
+  while read -r pid parent; do
+    parents[$pid]=$parent
+  done < <(ps -e -o pid=,ppid=)
+  [[ ${parents[$1]:-} == "$$" ]] || return 0
+  for pid in "${!parents[@]}"; do
+    ! below_a_victim "$pid" || kill -- "$pid"
+  done
+  kill -- "$1"
+}
+
 # below_a_victim PID: is one of its ancestors in victims? By parents, both of the caller.
 below_a_victim() {
   local at=${parents[$1]:-0} steps=0

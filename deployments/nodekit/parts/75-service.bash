@@ -71,9 +71,9 @@ follow_journal() {
     set -- "$@" --since="@$now" --lines=all
   fi
   exec {raw}< <(exec journalctl "$@" --follow </dev/null)
-  helpers+=("$!")
+  helpers[$!]=1
   exec {fd}< <(journal_lines <&"$raw")
-  helpers+=("$!")
+  helpers[$!]=1
   while :; do
     status=0
     IFS= read -r -t 10 -u "$fd" line || status=$?
