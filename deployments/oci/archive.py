@@ -100,7 +100,8 @@ def _keep(
 ) -> tuple[ImportedImage, ...]:
     """Verify everything, then put it into the store."""
     verified = []
-    for chosen in choose(members, reference):
+    # `podman push --add-compression` lists an image twice, packed in two ways: that is one image.
+    for chosen in {each.config.digest: each for each in choose(members, reference)}.values():
         parsed = parse_config(chosen.config.document("The image's configuration"))
         if parsed.platform.os == "linux":
             verified.append((chosen, parsed, verified_layers(chosen, parsed)))

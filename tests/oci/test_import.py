@@ -19,8 +19,10 @@ from deployments.oci.store import Store
 from deployments.oci.zstd import zstd
 
 from .images import (
+    OCI_MANIFEST,
     Picture,
     archive,
+    descriptor,
     everything_below,
     layer,
     multi_arch_members,
@@ -217,6 +219,16 @@ def test_two_images_for_one_architecture_under_one_index_are_a_question(store: S
     with pytest.raises(SeveralImages, match="linux/amd64, linux/amd64"):
         take_all(multi_arch_members(Picture(), Picture(layers=[layer(b="b")])), store)
     assert everything_below(store.directory) == before
+
+
+def test_an_image_that_is_there_packed_in_two_ways_is_one_image(store: Store) -> None:
+    picture = Picture()
+    members = multi_arch_members(picture, nested=False)
+    data, blobs = oci_manifest(picture, pack=zstd.compress)
+    index = json.loads(members["index.json"])
+    index["manifests"].append(descriptor(OCI_MANIFEST, data, platform={"os": "linux", "architecture": "amd64"}))
+    members |= blobs | {"index.json": json.dumps(index).encode()}
+    assert [each.image_id for each in take_all(members, store)] == [picture.image_id]
 
 
 @pytest.mark.parametrize("told", [False, True], ids=["in its configuration", "in the index"])
