@@ -48,6 +48,10 @@ class Fields:
             raise self._bad(name)
         return value
 
+    def maybe_flag(self, name: str) -> bool:
+        """The same; false if it is not there (an older node)."""
+        return self._maybe(name, self.flag) or False
+
     def whole(self, name: str) -> int:
         """A whole number from 0 on, below 2 to the 63rd."""
         value = self._values.get(name)
@@ -105,6 +109,20 @@ class Fields:
         if len(found) != len(self._list(name, limit)):
             raise self._bad(name)
         return found
+
+    def maybe_matches(self, name: str, pattern: str, limit: int) -> tuple[str, ...]:
+        """The same; empty if it is not there (an older node)."""
+        return self._maybe(name, lambda name: self.matches(name, pattern, limit)) or ()
+
+    def maybe_counts(self, name: str, pattern: str, limit: int) -> dict[str, int]:
+        """Whole numbers by a name that matches wholly; empty if it is not there."""
+        group = self.optional_group(name)
+        if group is None:
+            return {}
+        names = list(group._values)
+        if len(names) > limit or not all(re.fullmatch(pattern, each) for each in names):
+            raise self._bad(name)
+        return {each: group.whole(each) for each in names}
 
     def wholes(self, name: str, limit: int) -> tuple[int, ...]:
         """A list of at most ``limit`` whole numbers."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -115,6 +115,14 @@ class NodeFacts:
     image_ids: frozenset[str]
     diff_ids: frozenset[str]
     services: Mapping[str, ServiceFacts]
+    chunked: frozenset[str] = frozenset()
+    """diffIDs of layers that came in chunks, so that a partial pull can take files of them."""
+    tools: frozenset[str] = frozenset()
+    """Programs that are there, of skopeo, zstd, curl and rsync."""
+    partial_pulls: bool = False
+    cpus: int = 0
+    fetched: Mapping[str, int] = field(default_factory=dict)
+    """Bytes of images whose fetching was cut, by image ID: the next attempt goes on from there."""
 
     def service(self, name: str) -> ServiceFacts | None:
         """The facts of one service, or None if the node knows nothing of it."""

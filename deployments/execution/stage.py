@@ -22,9 +22,10 @@ def stage(run: DeployTarget) -> dict[str, Any]:
     service = facts.service(run.service.name)
     sent: dict[str, Any] = {}
     if run.wanted.image_id not in facts.image_ids:
-        sent["image bytes"] = stage_image(run)
+        sent |= stage_image(run, facts)
     if service is None or run.release.number not in service.releases:
         sent |= stage_files(run, facts)
+    program = run.program()  # the connection may have been lost and made again
     digest, text = supervisor_file()
     if run.wanted.mode.value == "supervisor" and (service is None or digest not in service.supervisors):
         program.ask(node_commands.stage_supervisor(run.fence, run.service.name, digest), stdin=text)

@@ -1,40 +1,209 @@
-"""Staging an image: what a node lacks of it goes through the connection that the operation has already."""
+"""Staging an image: what a node lacks of it goes through the connection that the operation has already.
+
+A lost connection is made again and the push goes on; a node that cannot put together what came gets it plainer.
+"""
 
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-from deployments.core import node_commands, node_input
-from deployments.execution.imports import store
+from deployments.core import node_commands
+from deployments.core.node_events import Event, Progress, Refused
+from deployments.core.sizes import shown_bytes
+from deployments.core.transfer_again import again_without
+from deployments.core.transfer_request import FetchBlob, image_request
+from deployments.core.transfer_values import FETCH, NONE, PULL, Without
+from deployments.execution.errors import TargetFailed
 from deployments.execution.node_program import LONG
-from deployments.oci.endpoint import offer
+from deployments.execution.pushing import pace_of, turn
+from deployments.execution.transfer_forms import Chooser
+from deployments.execution.transfer_meter import Meter, remember_link
+from deployments.execution.transfer_task import forms, others_of
+from deployments.models import Image
+from deployments.models.image_store import store
+from deployments.oci.errors import ImageError
+from deployments.oci.forms_errors import FormGone
+from deployments.oci.forms_offer import offer_fetch, offer_pull
 from deployments.oci.registry import serve
+from ffsweb.remote import RemoteError
 
 if TYPE_CHECKING:
+    from deployments.core.facts import NodeFacts
+    from deployments.core.transfer_values import Link, Transfer
     from deployments.execution.deploy_target import DeployTarget
+    from deployments.oci.endpoint import Endpoint
+    from deployments.oci.forms import Form
+
+PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0)
+"""Seconds before each new connection after one was lost."""
+BUSY_PAUSE, BUSY_SECONDS = 3.0, 1800.0
+"""A node takes one image at a time: so often, and so long, it is asked whether it is our turn."""
 
 
-def stage_image(run: DeployTarget) -> int:
-    """The node pulls what it lacks through the connection that it already has; how many bytes went to it."""
-    image, context, target = run.image, run.context, run.target
-    total, count = run.planned.layers.bytes_to_send, [0]
+def stage_image(run: DeployTarget, facts: NodeFacts) -> dict[str, Any]:
+    """Bring the image to the node; what was sent and how, for the step's evidence.
 
-    def on_bytes(_digest: str, more: int) -> None:
-        context.checkpoint()
-        count[0] += more
-        context.progress(target, min(count[0], total), total)
+    Raises TargetFailed, and what a conversation with a node raises.
+    """
+    return _Push(run).run(facts)
 
-    context.log(f"Pushing the image {image}: layers to send: {len(run.planned.layers.missing)}.", target=target)
-    token = secrets.token_hex(16)
-    endpoint = offer(store(), image.manifest_digest, token=token, repository=run.wanted.project, on_bytes=on_bytes)
-    program = run.program()
-    with program.session.reverse_forward(lambda channel: serve(channel, endpoint)) as forward:
-        program.ask(
-            node_commands.stage_image(run.fence, run.service.name, run.wanted.project, image.image_id),
-            stdin=node_input.stage_image_input(forward.port, token, image.manifest_digest),
-            timeout=LONG,
+
+class _Push:
+    def __init__(self, run: DeployTarget) -> None:
+        self._run, self._image, self._context, self._target = run, run.image, run.context, run.target
+        self._meter = Meter(self._show)
+        self._forms = forms()
+        self._began = time.monotonic()
+        self._chooser: Chooser | None = None
+        self._transfer: Transfer | None = None
+
+    def run(self, facts: NodeFacts) -> dict[str, Any]:
+        without, cuts, patience = Without(), 0, time.monotonic() + BUSY_SECONDS
+        fresh: NodeFacts | None = facts
+        while True:
+            self._context.checkpoint()
+            try:
+                return self._attempt(fresh or self._run.program().facts()[0], without)
+            except Refused as refused:
+                if refused.code == "busy" and time.monotonic() < patience:
+                    self._context.stop.wait(BUSY_PAUSE)
+                    continue
+                plainer = again_without(refused.code, self._transfer, without) if self._transfer else None
+                if plainer is None or plainer == without:
+                    raise
+                self._log(f"{refused} Sending the image in a plainer form.", "warning")
+                without = plainer
+            except RemoteError as error:
+                self._context.checkpoint()
+                if error.permanent or cuts == len(PAUSES):
+                    raise
+                self._log(f"{error} Going on in {PAUSES[cuts]:.0f} s.", "warning")
+                self._run.close()
+                self._context.stop.wait(PAUSES[cuts])
+                cuts += 1
+                without = replace(without, pull=True)
+            except FormGone:
+                pass  # another one was made room for: make it again
+            fresh = None
+
+    def _attempt(self, facts: NodeFacts, without: Without) -> dict[str, Any]:
+        node, session = self._run.service.node, self._run.program().session
+        link = replace(node.link(), round_trip=session.round_trip())
+        try:
+            transfer, found = self._choose(facts, link, without)
+            with self._forms.use(found.values()), turn(self._context):
+                self._say_what_comes(transfer)
+                kept = self._send(transfer, found)
+        except ImageError as error:
+            raise TargetFailed(str(error)) from error
+        remember_link(node, self._meter.rate(), session.round_trip(), link)
+        return self._done(transfer, kept)
+
+    def _choose(self, facts: NodeFacts, link: Link, without: Without) -> tuple[Transfer, dict[str, Form]]:
+        if self._chooser is None:
+            service = facts.service(self._run.service.name)
+            rows = Image.objects.filter(project_id=self._image.project_id, image_id__in=list(facts.image_ids)[:500])
+            others = others_of(rows, self._image, (service.image_id if service else None) or "")
+            self._chooser = Chooser(self._context, self._target, self._image, others, self._forms)
+        self._transfer, found = self._chooser.choose(facts, link, without)
+        return self._transfer, found
+
+    def _send(self, transfer: Transfer, found: dict[str, Form]) -> int:
+        """Offer it and let the node take it; the bytes that it had kept of an attempt that was cut."""
+        self._meter.begin(transfer.bytes)
+        token = secrets.token_hex(16)
+        endpoint, manifest = self._endpoint(transfer, found, token)
+        program = self._run.program()
+        argv = node_commands.stage_image(
+            self._run.fence, self._run.service.name, self._run.wanted.project, self._image.image_id
         )
-    context.progress(target, total, total)
-    context.log(f"The image is on the node; {count[0] / 1e6:.2f} MB were sent.", target=target)
-    return count[0]
+        with program.session.reverse_forward(lambda channel: serve(channel, endpoint)) as forward:
+            answer = program.ask(
+                argv,
+                stdin=image_request(
+                    port=forward.port,
+                    token=token,
+                    manifest=manifest,
+                    way=FETCH if transfer.way == FETCH else PULL,
+                    need=transfer.need,
+                    blobs=_blobs(transfer, found),
+                ),
+                timeout=max(LONG, 4 * transfer.seconds),
+                tell=self._tell,
+            )
+        kept = answer.fields.get("kept")
+        return kept if isinstance(kept, int) and not isinstance(kept, bool) and kept > 0 else 0
+
+    def _endpoint(self, transfer: Transfer, found: dict[str, Form], token: str) -> tuple[Endpoint, str]:
+        offer = offer_fetch if transfer.way == FETCH else offer_pull
+        return offer(
+            store(),
+            self._image.manifest_digest,
+            found,
+            token=token,
+            repository=self._run.wanted.project,
+            on_bytes=self._count,
+            pace=pace_of(self._run.service.node),
+        )
+
+    def _count(self, digest: str, more: int) -> None:
+        self._context.checkpoint()
+        self._meter.count(digest, more)
+
+    def _tell(self, event: Event) -> None:
+        if isinstance(event, Progress) and event.total:
+            self._meter.node_has(event.done)
+
+    def _show(self, done: int, total: int, rate: float) -> None:
+        self._context.progress(self._target, done, total, rate=rate)
+
+    def _say_what_comes(self, transfer: Transfer) -> None:
+        count = sum(1 for _ in transfer.layers)
+        self._log(f"Pushing the image {self._image}: layers to send: {count}. {transfer.why}")
+
+    def _done(self, transfer: Transfer, kept: int) -> dict[str, Any]:
+        sent, seconds = self._meter.sent, time.monotonic() - self._began
+        planned = self._run.planned.layers.estimate
+        expected = planned.bytes if planned.way else transfer.bytes
+        self._context.progress(self._target, transfer.bytes, transfer.bytes)
+        before = f" {shown_bytes(kept)} were there from an attempt that was cut." if kept else ""
+        self._log(
+            f"The image is on the node: {_exactly(sent)} sent of {_exactly(transfer.total)} in {seconds:.1f} s; "
+            f"the plan said {_exactly(expected)}.{before}"
+        )
+        way = {NONE: "nothing was missing", FETCH: "fetched"}.get(transfer.way, "pulled")
+        return {
+            "image bytes": sent,
+            "of bytes": transfer.total,
+            "planned bytes": expected,
+            "image": way,
+            "image seconds": round(seconds, 2),
+        } | ({"kept bytes": kept} if kept else {})
+
+    def _log(self, text: str, stream: str = "info") -> None:
+        self._context.log(text, target=self._target, stream=stream)
+
+
+def _blobs(transfer: Transfer, found: dict[str, Form]) -> list[FetchBlob]:
+    return [
+        FetchBlob(
+            digest=found[layer.diff_id].digest if layer.diff_id in found else layer.diff_id,
+            size=found[layer.diff_id].size if layer.diff_id in found else layer.size,
+            form=layer.form if layer.diff_id in found else "raw",
+            diff_id=layer.diff_id,
+            diff_size=layer.size,
+            base=layer.base,
+        )
+        for layer in transfer.layers
+    ]
+
+
+def _exactly(count: int) -> str:
+    """With three digits, so that what was sent can be compared with what was planned."""
+    for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if count >= size:
+            return f"{count / size:.2f} {unit}"
+    return f"{count} bytes"

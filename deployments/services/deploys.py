@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from django.db import transaction
@@ -15,6 +16,7 @@ from deployments.models import HostKey, Node, Plan, Reading, Release, Service
 from deployments.models.desired import desired, held, image_of, running_number
 from deployments.services.file_estimates import with_estimates
 from deployments.services.holding import busy_by_name
+from deployments.services.transfers import Transfers
 from ffsweb.audit.services import record
 from ffsweb.operations.services import Busy, Target, enqueue
 
@@ -134,15 +136,20 @@ def _make(release: Release, services: Iterable[Service], *, estimate: bool = Fal
         raise NotPossible("The services of this plan are gone.")
     readings = Node.objects.filter(pk__in={service.node_id for service in chosen}).newest_readings()
     running = _running(release, chosen, readings)
+    known = {node_id: facts for node_id, reading in readings.items() if (facts := reading.parsed())}
+    transfers = Transfers(release, known.values()) if estimate else None
     pairs = []
     for service in chosen:
-        reading = readings.get(service.node_id)
-        image = image_of(release, reading.parsed() if reading else None)
+        reading, facts = readings.get(service.node_id), known.get(service.node_id)
+        image = image_of(release, facts)
         try:
             wanted = desired(service, release, now=now, image=image)
         except UnitError as error:
             raise NotPossible(f"{service} cannot have release {release.number}: {error}.") from error
-        pairs.append((wanted, held(service, reading, now=now, running=running)))
+        found = held(service, reading, now=now, running=running)
+        if transfers and facts:
+            found = replace(found, transfer=transfers.of(service, image, facts))
+        pairs.append((wanted, found))
     return make_plan(with_estimates(pairs) if estimate else pairs)
 
 

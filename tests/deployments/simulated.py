@@ -1,7 +1,8 @@
 """A node that does what ``ffs-node`` does, in this process: for what goes wrong between two steps of a deploy.
 
-The lab shows that the real one does the same. What is simulated: facts, staging as a note that it is there, switch with
-its pending unit, confirm, roll back, and the deadline (``pass_deadline``).
+The lab shows that the real one does the same. What is simulated: facts, images that really come over the forward
+(``held``), other staging as a note that it is there, switch with its pending unit, confirm, roll back, and the
+deadline (``pass_deadline``).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from deployments.core.node_argv import PREFIX
 from deployments.models import Release
 from ffsweb.remote.fake import HOST_KEY, Answer, Call, FakeNode
 from tests.deployments.facts import node_facts, service_facts
+from tests.deployments.pulling import NodeImages
 
 OTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAEBAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
 
@@ -32,7 +34,8 @@ class SimulatedNode:
         self.operations: dict[str, str] = {}
         self.why: dict[str, str] = {}
         self.staged: dict[str, set[int]] = {}
-        self.images: set[str] = set()
+        self.held = NodeImages(self.fake)
+        self.images = self.held.ids
         self.credentials: set[str] = set()
         self.supervisors: set[str] = set()
         self.switches: list[str] = []
@@ -111,9 +114,8 @@ class SimulatedNode:
 
     def _facts(self, _options: dict[str, str], _stdin: bytes) -> dict[str, Any]:
         services = {name: self._service(name) for name in {*self.units, *self.staged, "www"}}
-        held = {"ids": sorted(self.images), "diff_ids": []}
-        told = node_facts(services, images_held=held, host_keys=[HOST_KEY + "A" * 20], arch=self.arch)
-        return {"ok": True, **told}
+        told = node_facts(services, host_keys=[HOST_KEY + "A" * 20], arch=self.arch)
+        return {"ok": True, **told, **self.held.facts()}
 
     def _service(self, name: str) -> dict[str, Any]:
         unit = self.units.get(name)
@@ -154,9 +156,8 @@ class SimulatedNode:
             "container": container,
         }
 
-    def _stage_image(self, options: dict[str, str], _stdin: bytes) -> dict[str, Any]:
-        self.images.add(options["image-id"])
-        return {"ok": True}
+    def _stage_image(self, options: dict[str, str], stdin: bytes) -> dict[str, Any]:
+        return self.held.stage(options["image-id"], options["project"], stdin)
 
     def _stage_files(self, options: dict[str, str], _stdin: bytes) -> dict[str, Any]:
         self.staged.setdefault(options["service"], set()).add(int(options["release"]))
