@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,30 +12,29 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Max
 
+from deployments.core.filetransfer import transfer
 from deployments.core.filetree_errors import FilesError
+from deployments.execution.file_deltas import prepare
 from deployments.execution.record import record_images
 from deployments.models import FilesVersion
+from deployments.models.image_store import store
 from deployments.oci.archive import import_images
 from deployments.oci.errors import ImageError
 from deployments.oci.fileintake import FilesLimits
 from deployments.oci.filestore import files_directory, import_files
+from deployments.oci.forms_errors import FormStopped
 from deployments.oci.limits import ImageLimits
-from deployments.oci.store import Store
 from ffsweb.accounts.models import Project
 from ffsweb.operations.contract import Outcome
 from ffsweb.operations.states import State
 
 if TYPE_CHECKING:
+    from deployments.core.filetree import FileTree
     from deployments.models import Image
     from ffsweb.operations.context import Context
 
 REPORT_EVERY = 2.0
 """Seconds between two lines that tell how far an import is."""
-
-
-def store() -> Store:
-    """The one image store of the installation."""
-    return Store(settings.DATA / "oci")
 
 
 def import_image(context: Context) -> Outcome:
@@ -89,7 +89,20 @@ def import_project_files(context: Context) -> Outcome:
         said = f"Files {version.number}: {len(tree.entries)} files, {tree.size / 1e6:.1f} MB. Make a release next."
         step.evidence({"version": version.number, "bytes": tree.size, "said": said})
     upload.unlink(missing_ok=True)
+    before = versions.filter(number__lt=version.number).first()
+    if before is not None:
+        _prepare(context, before.tree(), tree)
     return Outcome(State.SUCCEEDED, said)
+
+
+def _prepare(context: Context, before: FileTree, after: FileTree) -> None:
+    """Make the differences that most nodes will need; they can be made later too, so nothing here is a failure."""
+    large = len(transfer(before, after).alike)
+    if not large:
+        return
+    context.log(f"Comparing {large} large file{'' if large == 1 else 's'} with the version before.")
+    with suppress(FormStopped), context.step("compare") as step:
+        step.evidence({"differences": prepare(before, after, context.stop)})
 
 
 def _layers(image: Image) -> str:

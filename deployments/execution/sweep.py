@@ -10,6 +10,7 @@ import structlog
 from django.conf import settings
 
 from deployments.core.filetree_errors import FilesError
+from deployments.execution.file_deltas import file_forms
 from deployments.models import FilesVersion, Upload
 from deployments.oci.filestore import collect, files_directory
 from deployments.oci.partfile import InUse, PartFile, Vanished
@@ -57,9 +58,12 @@ def _expire(upload: Upload) -> int:
 
 
 def files() -> None:
-    """Remove the content of project files that no version names."""
+    """Remove the content of project files that no version names, and the differences between such."""
     blobs = files_directory(settings.DATA / "files")
     try:
         collect(blobs, [version.tree() for version in FilesVersion.objects.all()])
+        forms = file_forms()
+        forms.forget(blobs.digests())
+        forms.tidy()
     except FilesError as error:
         logger.warning("files_sweep_postponed", reason=str(error))
