@@ -115,10 +115,10 @@ def test_the_watchdog_is_fed_at_half_of_what_systemd_asks_for(supervise, ear):
         "--sd-notify", "--interval", "60", command=("sleep", "60"), NOTIFY_SOCKET=ear.address, WATCHDOG_USEC="600000"
     )
     ear.wait_for("WATCHDOG=1")
-    since = time.monotonic()
-    for _ in range(2):
-        ear.wait_for("WATCHDOG=1")
-    assert time.monotonic() - since < 5
+    since, fed = time.monotonic(), 0
+    while time.monotonic() - since < 6:
+        fed += ear.listen().count("WATCHDOG=1")
+    assert 7 <= fed <= 24  # 20, if the machine lets it
     running.wait_for("the watchdog of 0.6 s is shorter than hang and restart")
 
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from deployments.nodekit.supervisor.child import DRAINING, STOPPING, Child, signal_name
+from deployments.nodekit.supervisor.child import DRAINING, HEALTHY, STOPPING, Child, signal_name
 from deployments.nodekit.supervisor.course import Course
 from deployments.nodekit.supervisor.keeper import Keeper
 from deployments.nodekit.supervisor.spec import Policy, Spec
@@ -77,9 +77,7 @@ class Supervisor:
             self.course.say("", f"the watchdog of {watchdog:g} s is shorter than hang and restart ({worst:g} s)")
 
     def _turn(self, waking: int) -> None:
-        interval = self.course.policy.interval
-        hurried = any(child.state in (STOPPING, DRAINING) for child in self.course.children.values())
-        timeout = min(0.05 if hurried else 1.0, interval / 4)
+        interval, timeout = self.course.policy.interval, self._patience()
         asked = time.monotonic()
         events = self.course.selector.select(timeout)
         now = time.monotonic()
@@ -97,6 +95,16 @@ class Supervisor:
         self._report(now)
         if isinstance(self.course.say, Speaker):
             self.course.say.flush()
+
+    def _patience(self) -> float:
+        """Seconds that nothing need be looked at, unless something comes."""
+        children = self.course.children.values()
+        tick = 1.0
+        if any(child.state in (STOPPING, DRAINING) for child in children):
+            tick = 0.05
+        elif all(child.state == HEALTHY and child.spec.probe is None for child in children):
+            tick = 2.5
+        return max(0.01, min(tick, self.course.policy.interval / 4, self._next_beat - time.monotonic()))
 
     def _take(self, number: int) -> None:
         """A signal came to the supervisor."""
