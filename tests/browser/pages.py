@@ -84,6 +84,7 @@ PAGES = {
     "system:people": ("root", "/system/people/"),
     "system:person": ("root", "/system/people/carol/"),
     "system:invite": ("root", "/system/invite/"),
+    "store": ("root", "/system/store/"),
     "accounts:home": ("alice", "/account/"),
     "accounts:join": ("", "/account/join/{join}/"),
     "accounts:new_password": ("", "/account/new-password/{new_password}/"),
@@ -104,7 +105,7 @@ NO_PAGES = {
     "settings_import", "settings_set", "settings_remove", "operations:events", "operations:lines", "operations:text",
     "operations:cancel", "system:home", "system:link_withdraw", "system:password_link", "system:act", "audit:all_csv",
     "audit:project_csv", "accounts:end_sessions", "livez", "readyz", "mfa_download_recovery_codes", "uploads", "upload",
-    "upload_finish", "upload_discard",
+    "upload_finish", "upload_discard", "store_collect",
 }  # fmt: skip
 SECOND_FACTOR = (
     "mfa_authenticate",

@@ -14,7 +14,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from deployments.models import FilesVersion, HostKey, Image, Node, Plan, Reading, Release, Service
+from deployments.models import Collection, FilesVersion, HostKey, Image, Node, Plan, Reading, Release, Service
 from deployments.models.desired import desired
 from deployments.services import deploys
 from deployments.services.releases import make_release
@@ -26,7 +26,7 @@ from tests.browser import seed_operations
 from tests.browser.seed_facts import GIGABYTE, node_facts, service_facts
 from tests.certificates.material import intermediate, issue, server
 from tests.deployments.fleet import Fleet
-from tests.oci.images import Picture, archive, layer, podman_members
+from tests.oci.images import Picture, archive, layer, multi_arch_members, podman_members
 
 PASSWORDS = {name: f"{name}-long-password" for name in ("root", "alice", "bob", "carol", "newcomer", "manuela")}
 MANY_NODES, SERVICES_EACH = 100, 5
@@ -56,6 +56,10 @@ def _serbest(fleet: Fleet, directory: Path) -> dict[str, Any]:
     tls = fleet.certificate(server(), intermediate())
     short = fleet.certificate(issue("api.example.org", names=("api.example.org",), days=10))
     images = [fleet.image(_image(directory, number)) for number in (1, 2, 3)]
+    Collection.objects.create(ended_at=timezone.now(), freed_blobs=12, freed_bytes=345_678_901, kept_bytes=10**10)
+    Collection.objects.create(
+        asked_by="root", problem="An upload is being taken in. The collection waits for its end."
+    )
     files = [fleet.files(_files(directory, number)) for number in (1, 2)]
     releases = [
         _release(fleet, images[at], files[min(at, 1)], note)
@@ -110,9 +114,12 @@ def _serbest(fleet: Fleet, directory: Path) -> dict[str, Any]:
 
 
 def _image(directory: Path, number: int) -> Path:
+    """The last one is for several architectures."""
     path = directory / f"serbest-1.{number}.tar"
-    picture = Picture(layers=[layer(etc_base="base"), layer(app_main=f"version {number}" * 5000)])
-    path.write_bytes(archive(podman_members(picture, tags=(f"localhost/serbest:1.{number}",))))
+    layers = [layer(etc_base="base"), layer(app_main=f"version {number}" * 5000)]
+    pictures = [Picture(layers=layers, architecture=name) for name in ("amd64", "arm64", "riscv64")]
+    members = podman_members(pictures[0], tags=(f"localhost/serbest:1.{number}",))
+    path.write_bytes(archive(multi_arch_members(*pictures) if number == 3 else members))
     return path
 
 

@@ -67,7 +67,8 @@ class Fleet:
     def image(self, archive: Path) -> Image:
         ended = self.take_in("image", archive)
         assert ended.state == "succeeded", ended.message
-        return Image.objects.filter(project=self.project).latest("created_at")
+        image_id = ended.steps.get(name="record").evidence["image"]
+        return Image.objects.get(project=self.project, image_id=image_id)
 
     def described_image(self, text: str = "one") -> Image:
         """An image's row, without the image: enough for plans."""
