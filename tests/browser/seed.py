@@ -22,7 +22,7 @@ from ffsweb.accounts import invitations
 from ffsweb.accounts.memberships import add_member
 from ffsweb.accounts.models import Membership, Role, User
 from ffsweb.accounts.projects import create_project
-from tests.browser import seed_operations
+from tests.browser import seed_operations, seed_registry
 from tests.browser.seed_facts import GIGABYTE, node_facts, service_facts
 from tests.certificates.material import intermediate, issue, server
 from tests.deployments.fleet import Fleet
@@ -39,6 +39,7 @@ def main() -> None:
     fleet = Fleet()
     with tempfile.TemporaryDirectory() as directory:
         seeded = _serbest(fleet, Path(directory))
+    seed_registry.registry(fleet)
     for name, role in (("bob", Role.OPERATOR), ("carol", Role.VIEWER)):
         User.objects.create_user(name, password=PASSWORDS[name], first_name=name.title())
         add_member(fleet.project, actor=fleet.alice, username=name, role=role)
