@@ -72,4 +72,13 @@ def _one(sender: Sender, receiver: Receiver, way: str, change: str, built: Built
     if done.returncode != 0 or not receiver.holds(built.image_id):
         said = (done.stderr or done.stdout).decode(errors="replace").strip()[-300:]
         return Row(link, way, change, error=f"status {done.returncode}: {said or 'the image is not on the node'}")
-    return Row(link, way, change, seconds, counted.to_node, counted.from_node, prepared)
+    return Row(
+        link,
+        way,
+        change,
+        seconds,
+        counted.to_node,
+        counted.from_node,
+        prepared,
+        shaped=receiver.cable.shaped,
+    )

@@ -17,7 +17,8 @@ class Row:
     """One way of one change over one link. ``to_node`` and ``from_node`` are bytes, ``seconds`` is wall time.
 
     ``prepared`` is what was made in advance, in seconds, and is not part of ``seconds``. ``parts`` says where the
-    time went. ``error`` says why there is no figure.
+    time went, ``log`` what the product said of it. ``shaped`` is who limited the rate: "tbf", "relay", "" for nobody.
+    ``error`` says why there is no figure.
     """
 
     link: str
@@ -28,6 +29,8 @@ class Row:
     from_node: int = 0
     prepared: float = 0.0
     parts: dict[str, float] = field(default_factory=dict)
+    shaped: str = ""
+    log: str = ""
     error: str = ""
 
 
@@ -64,7 +67,6 @@ class Results:
     machine: dict[str, str] = field(default_factory=dict)
     command: str = ""
     image: list[dict[str, Any]] = field(default_factory=list)
-    shaped: dict[str, str] = field(default_factory=dict)
     deltas: dict[str, int] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
     raw: list[Raw] = field(default_factory=list)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -44,7 +45,7 @@ def dependencies(tree: Path, which: str) -> None:
     target.mkdir(parents=True)
     check(
         (
-            *("uv", "pip", "install", "--quiet", "--no-config", "--only-binary=:all:", "--link-mode=copy"),
+            *(uv(), "pip", "install", "--quiet", "--no-config", "--only-binary=:all:", "--link-mode=copy"),
             *(f"--python-version={recipe.PYTHON}", "--python-platform=x86_64-manylinux_2_28", f"--target={target}"),
             *(recipe.DJANGO[which], *recipe.DEPENDENCIES),
         ),
@@ -86,6 +87,12 @@ def _lines(chance: random.Random, count: int) -> Iterator[str]:
         yield (
             "    " * chance.randint(0, 4) + f"{one}_{number} = {two}.{call}({three}, {chance.choice(WORDS)}={number})"
         )
+
+
+def uv() -> str:
+    """The installer that the project's own environment is made with."""
+    own = Path(__file__).resolve().parents[2] / "var/tools/bin/uv"
+    return shutil.which("uv") or str(own)
 
 
 def date(tree: Path, at: int) -> None:
