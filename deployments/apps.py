@@ -8,7 +8,7 @@ class DeploymentsConfig(AppConfig):
 
     def ready(self) -> None:
         """Tell the engine which function runs which kind of operation, and the accounts when a project may not go."""
-        from deployments.execution import deploy, imports, registry_pull, small
+        from deployments.execution import convert, deploy, imports, registry_pull, small
         from deployments.services.guards import project_is_idle
         from ffsweb.accounts.projects import removal_guards
         from ffsweb.operations import kinds
@@ -16,6 +16,7 @@ class DeploymentsConfig(AppConfig):
         removal_guards.append(project_is_idle)
 
         kinds.register("deploy", deploy.deploy)
+        kinds.register(convert.KIND, convert.prepare)
         kinds.register("read", small.read)
         kinds.register("enrol", small.enrol)
         kinds.register("control", small.control)

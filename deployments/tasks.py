@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.conf import settings
 
-from deployments.execution import collect, readings, registry_sweep, sweep
+from deployments.execution import collect, convert, readings, registry_sweep, sweep
 from deployments.models import Plan
 from deployments.services.collect import kept_digests
 from ffsweb.celery import app, every
@@ -13,6 +13,7 @@ every(10.0, task="deployments.read_nodes")
 every(3600.0, task="deployments.sweep")
 every(10.0, task="deployments.collect")
 every(600.0, task="deployments.expire_uploads")
+every(15.0, task="deployments.prepare_images")
 
 
 @app.task(name="deployments.read_nodes")
@@ -29,6 +30,7 @@ def sweep_store() -> None:
     Plan.objects.forget_old()
     collect.ask()
     collect.collect_open(kept_digests)
+    convert.forget()
     sweep.files()
     registry_sweep.forget_pushed()
     registry_sweep.left_pulls()
@@ -38,6 +40,12 @@ def sweep_store() -> None:
 def collect_store() -> None:
     """Remove from the image store what nothing needs, if somebody asked for it."""
     collect.collect_open(kept_digests)
+
+
+@app.task(name="deployments.prepare_images")
+def prepare_images() -> None:
+    """Let new images be made ready for pushes."""
+    convert.request_due()
 
 
 @app.task(name="deployments.expire_uploads")

@@ -29,6 +29,11 @@ class LayerEstimate:
     bytes: int
     exact: bool
 
+    @property
+    def form_in_words(self) -> str:
+        """The form as pages name it."""
+        return {"raw": "as it is", "zstd": "compressed", "chunked": "changed files", "delta": "difference"}[self.form]
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:

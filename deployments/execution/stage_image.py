@@ -59,35 +59,57 @@ class _Push:
         self._began = time.monotonic()
         self._chooser: Chooser | None = None
         self._transfer: Transfer | None = None
+        self._cuts, self._patience = 0, self._began + BUSY_SECONDS
 
     def run(self, facts: NodeFacts) -> dict[str, Any]:
-        without, cuts, patience = Without(), 0, time.monotonic() + BUSY_SECONDS
-        fresh: NodeFacts | None = facts
+        without, fresh = Without(), facts
         while True:
             self._context.checkpoint()
             try:
-                return self._attempt(fresh or self._run.program().facts()[0], without)
+                return self._attempt(fresh, without)
             except Refused as refused:
-                if refused.code == "busy" and time.monotonic() < patience:
-                    self._context.stop.wait(BUSY_PAUSE)
-                    continue
-                plainer = again_without(refused.code, self._transfer, without) if self._transfer else None
-                if plainer is None or plainer == without:
-                    raise
-                self._log(f"{refused} Sending the image in a plainer form.", "warning")
-                without = plainer
+                without = self._after_no(refused, without)
             except RemoteError as error:
-                self._context.checkpoint()
-                if error.permanent or cuts == len(PAUSES):
-                    raise
-                self._log(f"{error} Going on in {PAUSES[cuts]:.0f} s.", "warning")
-                self._run.close()
-                self._context.stop.wait(PAUSES[cuts])
-                cuts += 1
-                without = replace(without, pull=True)
+                without = self._after_cut(error, without)
             except FormGone:
                 pass  # another one was made room for: make it again
-            fresh = None
+            fresh = self._facts_again()
+
+    def _facts_again(self) -> NodeFacts:
+        """What the node holds by now, over whichever connection; raises what the last attempt to make one raised."""
+        while True:
+            try:
+                return self._run.program().facts()[0]
+            except RemoteError as error:
+                self._after_cut(error, Without())
+
+    def _after_no(self, refused: Refused, without: Without) -> Without:
+        """What to leave out the next time; raises the refusal if trying again changes nothing."""
+        if refused.code == "busy" and time.monotonic() < self._patience:
+            self._context.stop.wait(BUSY_PAUSE)
+            return without
+        if refused.code == "fetch" and self._cuts < len(PAUSES):
+            self._pause(str(refused))
+            return without
+        plainer = again_without(refused.code, self._transfer, without) if self._transfer else None
+        if plainer is None or plainer == without:
+            raise refused
+        self._log(f"{refused} Sending the image in a plainer form.", "warning")
+        return plainer
+
+    def _after_cut(self, error: RemoteError, without: Without) -> Without:
+        """A connection that was lost is made again; where the node can, what comes from now on survives a cut."""
+        self._context.checkpoint()
+        if error.permanent or self._cuts == len(PAUSES):
+            raise error
+        self._run.close()
+        self._pause(str(error))
+        return replace(without, pull=True)
+
+    def _pause(self, why: str) -> None:
+        self._log(f"{why} Going on in {PAUSES[self._cuts]:.0f} s.", "warning")
+        self._context.stop.wait(PAUSES[self._cuts])
+        self._cuts += 1
 
     def _attempt(self, facts: NodeFacts, without: Without) -> dict[str, Any]:
         node, session = self._run.service.node, self._run.program().session

@@ -1,4 +1,4 @@
-"""The child process that makes one form: ``python -m deployments.oci.forms_child PARENT KIND …``; imports little.
+"""The child process that makes one form: ``python -m deployments.oci.forms_child PARENT NICE KIND …``.
 
 ``zstd LEVEL WORKERS DIFFID IN OUT`` and ``delta LEVEL DIFFID BASE IN OUT`` write a Zstandard frame (RFC 8878) of IN
 and answer one JSON line ``{"digest": …, "size": …}``. A delta has BASE as a raw prefix: ``zstd -d
@@ -31,10 +31,10 @@ _PDEATHSIG = 1  # prctl(2)
 _P = zstd.CompressionParameter
 
 
-def main(parent: int, arguments: list[str]) -> int:
+def main(parent: int, nice: int, arguments: list[str]) -> int:
     """Make it; the exit status."""
     _end_with(parent)
-    os.nice(10)
+    os.nice(nice)
     match arguments:
         case ["exec", *argv]:
             os.execvp(argv[0], argv)  # noqa: S606 - an argument list of forms_make's own
@@ -88,4 +88,4 @@ def _end_with(parent: int) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]), sys.argv[2:]))
+    sys.exit(main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]))

@@ -19,7 +19,7 @@ from .documents import canonical_json
 from .errors import BlobDamaged
 from .forms_child import DAMAGED
 from .forms_errors import CannotMake, FormFailed, FormStopped
-from .forms_values import CHUNKED, DELTA, DELTA_LIMIT, Form, level
+from .forms_values import BEST, CHUNKED, DELTA, DELTA_LIMIT, QUICK, Form, level
 from .manifests import OCI_MANIFEST, Manifest, manifest_of, parse_document
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ ANNOTATIONS = "io.github.containers.zstd-chunked."
 NEEDED = frozenset({ANNOTATIONS + "manifest-checksum", ANNOTATIONS + "tarsplit-position"})
 """What podman 5 looks for; skopeo writes both since 1.14 (c/image 5.29)."""
 OLDEST_SKOPEO = (1, 14)
+NICE = {QUICK: 10, BEST: 19}
+"""What somebody waits for, and what nobody does yet."""
 _POLL = 0.1
 _WORDS = 2000
 
@@ -58,7 +60,7 @@ def make(wanted: Wanted, store: Store, directory: Path, stop: threading.Event) -
     else:
         workers = str(os.cpu_count() or 1)
         words = ("zstd", str(level(wanted.kind, wanted.quality, size)), workers, wanted.diff_id, source, str(target))
-    told = json.loads(_run(words, stop, directory))
+    told = json.loads(_run(words, NICE[wanted.quality], stop, directory))
     return Form(
         wanted.kind, told["digest"], told["size"], target, wanted.diff_id, wanted.base, quality=wanted.quality
     )
@@ -73,7 +75,8 @@ def _chunked(wanted: Wanted, store: Store, directory: Path, stop: threading.Even
     policy.write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
     _layout(old, wanted.diff_id, store)
     words = ("exec", "skopeo", "copy", "--quiet", "--policy", str(policy), "--dest-compress-format", "zstd:chunked")
-    _run((*words, "--dest-compress", f"oci:{old}:layer", f"oci:{new}:layer"), stop, directory)
+    words += ("--dest-compress", f"oci:{old}:layer", f"oci:{new}:layer")
+    _run(words, NICE[wanted.quality], stop, directory)
     index = json.loads((new / "index.json").read_bytes())
     name = str(index["manifests"][0]["digest"])
     manifest = parse_document((new / "blobs/sha256" / name.removeprefix("sha256:")).read_bytes(), "The manifest")
@@ -120,7 +123,7 @@ def _check(path: Path, digest: str) -> None:
         raise FormFailed("skopeo wrote a blob that has another digest than it says.")
 
 
-def _run(words: tuple[str, ...], stop: threading.Event, directory: Path) -> str:
+def _run(words: tuple[str, ...], nice: int, stop: threading.Event, directory: Path) -> str:
     """The child's standard output."""
     root = Path(__file__).resolve().parents[2]
     environment = {
@@ -130,7 +133,7 @@ def _run(words: tuple[str, ...], stop: threading.Event, directory: Path) -> str:
         "TMPDIR": str(directory),
         "HOME": str(directory),
     }
-    argv = [sys.executable, "-m", "deployments.oci.forms_child", str(os.getpid()), *words]
+    argv = [sys.executable, "-m", "deployments.oci.forms_child", str(os.getpid()), str(nice), *words]
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         child = subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment, cwd=directory

@@ -77,7 +77,9 @@ def test_the_plan_says_what_would_change_and_no_secret(visit: Visit, bob: User, 
     shown = page(visit, bob, plan)
     assert "www on node-a" in shown
     assert "none → 1" in shown
-    assert "1 to send (1 MB before compression)" in shown.replace("1.0 MB", "1 MB")
+    assert "1 to send, 0 held by the node" in shown
+    assert "330.0 kB of 1.0 MB" in shown
+    assert "assumed, nothing was measured yet" in shown
     assert "env.TOKEN" in shown
     assert "COLOUR=blue" in shown
     assert "ready" in shown
