@@ -53,6 +53,9 @@ def test_it_starts_everything_answers_survives_a_crash_and_a_hang_and_stops(inst
     assert installation.get("/readyz") == (200, "ready\n")
     assert installation.get(link.group(2).removeprefix(installation.address))[0] == 200
 
+    memory = Path(f"/proc/{installation.process.pid}/status").read_text()
+    assert int(memory.partition("VmRSS:")[2].split()[0]) < 20 * 1024  # the parent alone, of four
+
     before = installation.pids()
     assert set(before) == {"valkey", "web", "worker", "beat"}
     mark = len(installation.log.read_text())
@@ -91,6 +94,20 @@ def test_a_hung_worker_and_a_hung_clock_are_replaced_and_a_hung_broker_delays_no
     mark = len(installation.log.read_text())
     installation.wait_for("worker: first heartbeat", start=mark)
     assert not running(pids["worker"])
+
+    # A broker that takes connections and says nothing: asked by the supervisor, waited for by the others.
+    mark = len(installation.log.read_text())
+    others = {name: pid for name, pid in installation.pids().items() if name in ("web", "worker", "beat")}
+    os.kill(pids["valkey"], signal.SIGSTOP)
+    installation.wait_for("valkey: hung: 3 probes failed, the last: no answer", start=mark)
+    installation.wait_for("valkey: first healthy answer", start=mark)
+    end = time.monotonic() + 60
+    while installation.get("/readyz")[0] != 200:
+        assert time.monotonic() < end
+        time.sleep(0.5)
+    now = installation.pids()
+    assert {name: now[name] for name in others} == others
+    pids = now
 
     # Ctrl-C while the broker does not answer.
     os.kill(pids["valkey"], signal.SIGSTOP)
