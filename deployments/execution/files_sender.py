@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from deployments.core import node_commands, node_input
 from deployments.core.node_events import Answer, BadAnswer, Progress, Ready
+from deployments.core.sizes import shown_bytes
 from deployments.execution.file_deltas import file_blobs, file_forms
 from deployments.execution.node_program import LONG, Tell
 from deployments.oci.filestore import tar_of
@@ -21,14 +22,12 @@ if TYPE_CHECKING:
     from deployments.core.filetree import FileEntry
     from deployments.core.node_events import Event
     from deployments.execution.deploy_target import DeployTarget
+    from deployments.execution.files_outflow import Outflow
     from deployments.oci.forms import Form
 
 
 class Sender(Protocol):
-    """``send`` may be repeated; ``sent`` are the bytes of all attempts, ``how`` says in words what they were."""
-
-    sent: int
-    resumes: bool
+    """``send`` may be repeated; ``how`` says in words what is sent."""
 
     @property
     def how(self) -> str: ...
@@ -40,35 +39,25 @@ class Sender(Protocol):
 class Plain:
     """As every ffs-node takes it: the tar of what changed, as it is."""
 
-    resumes = False
-
-    def __init__(self, run: DeployTarget, base: int | None, travel: Transfer) -> None:
-        self._run, self._base = run, base
-        paths = (
-            *(e.path for e in travel.whole),
-            *(a.entry.path for a in travel.alike),
-            *(c.path for c in travel.copied),
-        )
-        self._paths = sorted(paths, key=str.encode)
-        self.sent = 0
+    def __init__(self, run: DeployTarget, out: Outflow, base: int | None, travel: Transfer) -> None:
+        self._run, self._out, self._base = run, out, base
+        changed = (*travel.whole, *(each.entry for each in travel.alike))
+        self._paths = sorted((*(e.path for e in changed), *(c.path for c in travel.copied)), key=str.encode)
+        self._size = travel.size + sum(each.size for each in travel.copied)
 
     @property
     def how(self) -> str:
         return f"{len(self._paths)} whole"
 
     def send(self) -> None:
-        _ask(self._run, self._base, self._stream(), lambda _event: None)
+        stream = self._out.through(self._stream())
+        _ask(self._run, self._base, stream, seconds=self._out.seconds(self._size), hear=lambda _event: None)
 
     def _stream(self) -> Iterator[bytes]:
         tree = self._run.wanted.files
-        yield from self._counted(node_input.stage_files_head(_staged(tree.entries), self._paths))
+        yield node_input.stage_files_head(_staged(tree.entries), self._paths)
         if self._paths:
-            for chunk in tar_of(tree, self._paths, file_blobs()):
-                yield from self._counted(chunk)
-
-    def _counted(self, chunk: bytes) -> Iterator[bytes]:
-        self.sent += _going_out(self._run, chunk, self.sent)
-        yield chunk
+            yield from tar_of(tree, self._paths, file_blobs())
 
 
 class Packed:
@@ -77,13 +66,14 @@ class Packed:
     def __init__(
         self,
         run: DeployTarget,
+        out: Outflow,
         base: int | None,
         travel: Transfer,
         deltas: Sequence[tuple[Alike, Form]],
         *,
         resume: bool,
     ) -> None:
-        self._run, self._base, self.resumes = run, base, resume
+        self._run, self._out, self._base, self._resume = run, out, base, resume
         self._forms = {form.digest.removeprefix("sha256:"): form for _, form in deltas}
         self._patched = tuple(_patched(alike, form) for alike, form in deltas)
         spared = {each.path for each in self._patched}
@@ -91,53 +81,49 @@ class Packed:
         self._whole = tuple(_staged(sorted(whole, key=lambda entry: entry.path.encode())))
         self._copied = tuple(node_input.CopiedFile(each.path, each.source) for each in travel.copied)
         self._items = node_input.archive_items(self._whole, self._patched)
-        self.sent = 0
 
     @property
     def how(self) -> str:
         return f"{len(self._whole)} whole, {len(self._patched)} as differences, {len(self._copied)} copied there"
 
     def send(self) -> None:
-        waiting = _Waiting(self._run)
+        waiting = Waiting(self._run)
         using = file_forms().use(self._forms.values()) if self._forms else nullcontext()
+        stream = self._out.through(self.stream(waiting))
+        seconds = self._out.seconds(sum(item.size for item in self._items))
         try:
             with using:
-                _ask(self._run, self._base, self._stream(waiting), waiting.hear)
+                _ask(self._run, self._base, stream, seconds=seconds, hear=waiting.hear)
         finally:
             waiting.over.set()
 
-    def _stream(self, waiting: _Waiting) -> Iterator[bytes]:
-        head = node_input.packed_files_head(
+    def stream(self, waiting: Waiting | None) -> Iterator[bytes]:
+        """All that goes to the node's standard input."""
+        yield node_input.packed_files_head(
             _staged(self._run.wanted.files.entries),
             [file.path for file in self._whole],
             self._patched,
             self._copied,
             pack=pack,
-            resume=self.resumes,
+            resume=self._resume,
         )
-        yield from self._counted(head)
         there = There()
-        if self.resumes:
+        if self._resume and waiting is not None:
             ready = waiting.ready()
             if ready is None:
                 return  # the node has answered without waiting for an archive
             there = there_of(ready, [item.size for item in self._items])
             held = sum(self._items[index].size for index in there.whole) + sum(there.halves.values())
             if held:
-                waiting.log(f"{len(there.whole)} files and {held / 1e6:.1f} MB are there from an earlier attempt.")
-        for chunk in archive(self._items, self._path, there):
-            yield from self._counted(chunk)
+                waiting.log(f"{shown_bytes(held)} in {len(there.whole)} files are there from an earlier attempt.")
+        yield from archive(self._items, self._path, there, thorough=self._out.thin)
 
     def _path(self, item: node_input.ArchiveItem) -> Path:
         form = self._forms.get(item.sha256) if item.name.startswith("d/") else None
         return form.path if form else file_blobs().path(f"sha256:{item.sha256}")
 
-    def _counted(self, chunk: bytes) -> Iterator[bytes]:
-        self.sent += _going_out(self._run, chunk, self.sent)
-        yield chunk
 
-
-class _Waiting:
+class Waiting:
     """Lets the thread that sends wait for what the thread that reads is told."""
 
     def __init__(self, run: DeployTarget) -> None:
@@ -174,22 +160,14 @@ def there_of(ready: Ready, sizes: Sequence[int]) -> There:
     return There(whole, halves)
 
 
-def _ask(run: DeployTarget, base: int | None, stream: Iterator[bytes], hear: Tell) -> None:
+def _ask(run: DeployTarget, base: int | None, stream: Iterator[bytes], *, seconds: float, hear: Tell) -> None:
     def tell(event: Event) -> None:
         hear(event)
         if isinstance(event, Progress):
             run.context.log(f"{event.done} of {event.total} files.", target=run.target)
 
     argv = node_commands.stage_files(run.fence, run.service.name, run.release.number, base)
-    run.program().ask(argv, stdin=stream, timeout=LONG, tell=tell)
-
-
-def _going_out(run: DeployTarget, chunk: bytes, before: int) -> int:
-    """Called for each chunk before it is sent; its bytes."""
-    run.context.checkpoint()
-    done = before + len(chunk)
-    run.context.progress(run.target, done, max(run.planned.files.expected, done))
-    return len(chunk)
+    run.program().ask(argv, stdin=stream, timeout=max(LONG, seconds), tell=tell)
 
 
 def _staged(entries: Sequence[FileEntry]) -> list[node_input.StagedFile]:

@@ -12,7 +12,9 @@ from deployments.core.node_events import Refused
 from deployments.core.sizes import shown_bytes
 from deployments.execution.errors import TargetFailed
 from deployments.execution.file_deltas import make_deltas
+from deployments.execution.files_outflow import Outflow
 from deployments.execution.files_sender import Packed, Plain, Sender
+from deployments.execution.pushing import conversion, turn
 from deployments.models.desired import running_files
 from deployments.oci.forms_errors import FormGone, FormStopped
 from ffsweb.remote import RemoteError
@@ -22,9 +24,8 @@ if TYPE_CHECKING:
 
 RESUMED_FROM = 4_000_000
 """Bytes from which on a cut is worth going on from: then the node is asked first what it has, a round trip more."""
-ATTEMPTS = 4
-PAUSE = 1.0
-"""How often a connection that is lost while files are sent is made again, and seconds before that."""
+PAUSES = (1.0, 2.0, 4.0, 8.0)
+"""Seconds before each new connection after one was lost while files were sent."""
 NOT_FROM_BASE = frozenset({"delta", "not-found", "verify"})
 """What a node says when its base release is not what it should be; without it, all files can still be sent."""
 
@@ -37,15 +38,15 @@ def stage_files(run: DeployTarget, facts: NodeFacts) -> dict[str, Any]:
     service = facts.service(run.service.name)
     known = running_files(run.service, facts)
     base = service.release if service and known is not None and service.release in service.releases else None
-    packed = "zstd" in getattr(facts, "tools", ())
+    packed, out = "zstd" in facts.tools, Outflow(run)
     try:
         try:
-            return _stage(run, known if known is not None and base else FileTree(), base, packed=packed)
+            return _stage(run, out, known if known is not None and base else FileTree(), base, packed=packed)
         except Refused as refused:
             if base is None or refused.code not in NOT_FROM_BASE:
                 raise
             run.context.log(f"{refused.text} Sending all files.", target=run.target, stream="warning")
-            return _stage(run, FileTree(), None, packed=packed)
+            return _stage(run, out, FileTree(), None, packed=packed)
     except (FilesError, FormGone) as error:
         raise TargetFailed(str(error)) from error
     except FormStopped:
@@ -53,7 +54,7 @@ def stage_files(run: DeployTarget, facts: NodeFacts) -> dict[str, Any]:
         raise
 
 
-def _stage(run: DeployTarget, before: FileTree, base: int | None, *, packed: bool) -> dict[str, Any]:
+def _stage(run: DeployTarget, out: Outflow, before: FileTree, base: int | None, *, packed: bool) -> dict[str, Any]:
     wanted, context, target = run.wanted.files, run.context, run.target
     travel = transfer(before, wanted)
     new = len(travel.whole) + len(travel.alike)
@@ -65,32 +66,42 @@ def _stage(run: DeployTarget, before: FileTree, base: int | None, *, packed: boo
     )
     sender: Sender
     if packed:
-        deltas = tuple(make_deltas(travel.alike, context.stop))
-        sender = Packed(run, base, travel, deltas, resume=travel.size >= RESUMED_FROM)
+        with conversion(context):
+            deltas = tuple(make_deltas(travel.alike, context.stop))
+        sender = Packed(run, out, base, travel, deltas, resume=travel.size >= RESUMED_FROM)
     else:
-        sender = Plain(run, base, travel)
-    _insist(run, sender)
+        sender = Plain(run, out, base, travel)
+    with turn(context):
+        _insist(run, out, sender)
+    out.end()
+    planned = run.planned.files.expected
     context.log(
-        f"The files are on the node: {shown_bytes(sender.sent)} of {shown_bytes(wanted.size)} were sent"
-        f" ({sender.how}).",
+        f"The files are on the node: {shown_bytes(out.sent)} sent of {shown_bytes(wanted.size)} ({sender.how}); "
+        f"the plan said {shown_bytes(planned)}.",
         target=target,
     )
-    return {"files bytes": sender.sent, "files size": wanted.size, "files sent": sender.how}
+    return {
+        "files bytes": out.sent,
+        "of files bytes": wanted.size,
+        "planned files bytes": planned,
+        "files": sender.how,
+    }
 
 
-def _insist(run: DeployTarget, sender: Sender) -> None:
+def _insist(run: DeployTarget, out: Outflow, sender: Sender) -> None:
     """Send, and go on over a new connection when one is lost on the way."""
-    attempt = 1
+    cuts = 0
     while True:
+        out.begin()
         try:
             sender.send()
         except RemoteError as error:
             run.context.checkpoint()
-            if error.permanent or not sender.resumes or attempt == ATTEMPTS:
+            if error.permanent or cuts == len(PAUSES):
                 raise
-            run.context.log(f"{error} Going on where it was cut.", target=run.target, stream="warning")
-            attempt += 1
+            run.context.log(f"{error} Going on in {PAUSES[cuts]:.0f} s.", target=run.target, stream="warning")
             run.close()
-            run.context.stop.wait(PAUSE)
+            run.context.stop.wait(PAUSES[cuts])
+            cuts += 1
         else:
             return

@@ -38,17 +38,23 @@ def pack(data: bytes) -> bytes:
 
 
 def archive(
-    items: Sequence[ArchiveItem], path_of: Callable[[ArchiveItem], Path], there: There = There()
+    items: Sequence[ArchiveItem],
+    path_of: Callable[[ArchiveItem], Path],
+    there: There = There(),
+    *,
+    thorough: bool = False,
 ) -> Iterator[bytes]:
     """The packed tar of what the node lacks of ``items``, chunk by chunk; nothing at all if it lacks nothing.
 
     Of an item that is half there, ``p/INDEX.BYTES`` has the rest. Raises ContentMissing when a file is gone or is no
-    longer what its SHA-256 says; the stream then ends before the tar does. Memory: some MiB.
+    longer what its SHA-256 says; the stream then ends before the tar does. ``thorough`` is for slow lines. Memory:
+    some MiB.
     """
     lacking = [(index, item) for index, item in enumerate(items) if index not in there.whole]
     if not lacking:
         return
-    packer = zstd.ZstdCompressor(_HIGH if sum(item.size for _, item in lacking) <= THOROUGH else _LOW)
+    little = sum(item.size for _, item in lacking) <= THOROUGH
+    packer = zstd.ZstdCompressor(_HIGH if little or thorough else _LOW)
     for index, item in lacking:
         for chunk in _member(item, path_of(item), index, there.halves.get(index, 0)):
             if packed := packer.compress(chunk):

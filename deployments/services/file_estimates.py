@@ -33,7 +33,7 @@ def with_estimates(pairs: Sequence[tuple[Desired, Held]]) -> list[tuple[Desired,
     found: dict[tuple[str, str], int] = {}
     result = []
     for desired, held in pairs:
-        if held.facts is None or "zstd" not in getattr(held.facts, "tools", ()):
+        if held.facts is None or "zstd" not in held.facts.tools:
             result.append((desired, held))
             continue
         service = held.facts.service(desired.service)

@@ -37,8 +37,8 @@ def stream_size(before: FileTree, after: FileTree) -> int:
     )
     travel = transfer(before, after)
     deltas = tuple(make_deltas(travel.alike, threading.Event()))
-    waiting: Any = None
-    return sum(map(len, Packed(run, 1, travel, deltas, resume=False)._stream(waiting)))
+    out: Any = SimpleNamespace(thin=False)
+    return sum(map(len, Packed(run, out, 1, travel, deltas, resume=False).stream(None)))
 
 
 def test_a_first_release_is_estimated_from_samples() -> None:

@@ -6,7 +6,9 @@ import random
 import shutil
 import subprocess
 import threading
+import time
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,8 +22,10 @@ from deployments.core.filetree_errors import ContentMissing
 from deployments.core.node_argv import PREFIX
 from deployments.core.node_events import Answer, BadAnswer, Event, Ready, Refused, last_answer, parse_event
 from deployments.execution.file_deltas import file_blobs, file_forms, make_deltas, prepare
+from deployments.execution.files_outflow import Outflow
 from deployments.execution.files_sender import Packed, Plain, there_of
 from deployments.execution.stage_files import stage_files
+from deployments.models import Node as NodeRow
 from deployments.oci.filestore import Upload, import_uploads
 from ffsweb.remote import ConnectionLost
 from tests.nodekit.conftest import Program, as_root, program
@@ -114,7 +118,7 @@ class Run:
         self.logged: list[str] = []
         self.fence = (1, 1)
         self.target = "service:1"
-        self.service = SimpleNamespace(name="www", project_id=1)
+        self.service = SimpleNamespace(name="www", project_id=1, node=NodeRow(bandwidth=0))
         self.release = SimpleNamespace(number=release)
         self.wanted = SimpleNamespace(files=wanted)
         self.planned = SimpleNamespace(files=SimpleNamespace(expected=0))
@@ -132,6 +136,14 @@ class Run:
         return
 
 
+@dataclass(frozen=True)
+class Sent:
+    """Bytes that went, and how."""
+
+    sent: int
+    how: str
+
+
 def tree(path: Path) -> dict[str, bytes]:
     return {str(file.relative_to(path)): file.read_bytes() for file in path.rglob("*") if file.is_file()}
 
@@ -144,12 +156,13 @@ def send(
     *,
     base: int | None = None,
     resume: bool = False,
-) -> Packed:
+) -> Sent:
     run: Any = Run(program, release, after)
     travel = transfer(before, after)
-    sender = Packed(run, base, travel, tuple(make_deltas(travel.alike, run.context.stop)), resume=resume)
+    out = Outflow(run)
+    sender = Packed(run, out, base, travel, tuple(make_deltas(travel.alike, run.context.stop)), resume=resume)
     sender.send()
-    return sender
+    return Sent(out.sent, sender.how)
 
 
 def test_a_small_change_of_a_large_file_costs_little(as_root: Program) -> None:
@@ -171,10 +184,10 @@ def test_a_small_change_of_a_large_file_costs_little(as_root: Program) -> None:
 def test_a_node_without_zstd_gets_them_as_it_always_did(as_root: Program) -> None:
     before = taken_in({"a": b"1", "b": b"2" * 5000})
     run: Any = Run(as_root, 1, before)
-    Plain(run, None, transfer(FileTree(), before)).send()
+    Plain(run, Outflow(run), None, transfer(FileTree(), before)).send()
     after = taken_in({"c": b"2" * 5000, "a": b"3"})
     run = Run(as_root, 2, after)
-    sender = Plain(run, 1, transfer(before, after))
+    sender = Plain(run, Outflow(run), 1, transfer(before, after))
     sender.send()
     assert sender.how == "2 whole"
     assert tree(as_root.service / "releases/2") == {"c": b"2" * 5000, "a": b"3"}
@@ -203,7 +216,7 @@ def files_of_a_big_tree() -> dict[str, bytes]:
 
 def staged_anew(monkeypatch: pytest.MonkeyPatch, run: Any) -> dict[str, Any]:
     monkeypatch.setattr("deployments.execution.stage_files.running_files", lambda _service, _facts: None)
-    monkeypatch.setattr("deployments.execution.stage_files.PAUSE", 0.0)
+    monkeypatch.setattr("deployments.execution.stage_files.PAUSES", (0.0,) * 3)
     facts: Any = SimpleNamespace(service=lambda _name: None, tools=("zstd",))
     return stage_files(run, facts)
 
@@ -216,7 +229,7 @@ def test_a_cut_at_any_byte_sends_what_is_missing_alone(as_root: Program, monkeyp
     evidence = staged_anew(monkeypatch, run)
     assert tree(as_root.service / "releases/1") == files
     assert total < evidence["files bytes"] < total * 1.3 + 1_000_000
-    assert sum("Going on where it was cut." in text for text in run.logged) == 3
+    assert sum("Going on in" in text for text in run.logged) == 3
     assert not (as_root.service / "incoming").exists()
 
 
@@ -311,3 +324,14 @@ def test_what_is_held_is_left_out() -> None:
     assert (there.whole, dict(there.halves)) == (frozenset({0, 1, 4}), {2: 7})
     event: Event | None = parse_event('{"event":"ready","held":[[0,2]],"half":[[2,7]]}')
     assert event == Ready(((0, 2),), ((2, 7),))
+
+
+def test_a_limit_of_bandwidth_holds_for_files_too(as_root: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = taken_in({"a": NOISE.randbytes(300_000)})
+    run: Any = Run(as_root, 1, wanted)
+    run.service.node.bandwidth = 200_000
+    began = time.monotonic()
+    evidence = staged_anew(monkeypatch, run)
+    assert evidence["files bytes"] > 300_000
+    assert time.monotonic() - began > 1.0
+    assert tree(as_root.service / "releases/1")["a"]
