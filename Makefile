@@ -9,7 +9,7 @@ PYTHON ?= python3
 TEMPLATES = $(shell find templates ffsweb certificates deployments -name '*.html')
 export PYTHON
 
-.PHONY: setup up test fix lint types contracts migrations test-quick test-machines test-postgres demo screenshots clean
+.PHONY: setup up test fix lint types contracts migrations test-quick test-machines test-postgres demo screenshots bench-push clean
 .DEFAULT_GOAL := up
 
 setup: .venv/.synced
@@ -66,6 +66,10 @@ demo: setup
 # Pictures of each page, in both themes and two widths, in screenshots/ (root, a lab and Chromium).
 screenshots: setup
 	FFSWEB_SCREENSHOTS=$(CURDIR)/screenshots $(BIN)/pytest -q tests/browser/test_main_path.py
+
+# What a push of an image costs, against what people use instead (root, a lab, an hour); writes docs/benchmarks.md.
+bench-push: setup
+	$(BIN)/python -m benchmarks.push
 
 clean:
 	rm -rf .venv var/tools static .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
