@@ -32,7 +32,7 @@ WORDS = 16 * 1024
 _POLICY = Path("/etc/containers/policy.json")
 _PASSED = ("PATH", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 _TRUST = ("SSL_CERT_FILE", "SSL_CERT_DIR")
-_WITH_US = (sys.executable, "-m", "deployments.oci.forms_child")
+_WITH_US = (sys.executable, "-m", "deployments.execution.bound_child")
 """Runs a program that ends with this process, however that ends, and leaves the other work its time."""
 
 
@@ -102,17 +102,7 @@ class Skopeo:
         if program is None:
             raise PullFailed("skopeo is not installed on the dashboard's machine. Install the package skopeo there.")
         policy = [] if _POLICY.exists() else ["--insecure-policy"]
-        # The child that runs it ends with this process, however that ends, and leaves the other work its time.
-        argv = [
-            sys.executable,
-            "-m",
-            "deployments.oci.forms_child",
-            str(os.getpid()),
-            "exec",
-            program,
-            *policy,
-            *words,
-        ]
+        argv = [*_WITH_US, str(os.getpid()), program, *policy, *words]
         with tempfile.TemporaryFile(dir=self._private) as said:
             child = subprocess.Popen(
                 argv,
