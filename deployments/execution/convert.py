@@ -159,6 +159,6 @@ def _give_way(context: Context) -> None:
 def _said(image: Image, made: Counter[str]) -> str:
     if not made:
         return f"Everything that {image} needs was there."
-    names = {ZSTD: "compressed layers", CHUNKED: "layers for partial pulls", DELTA: "differences"}
+    names: dict[str, str] = {ZSTD: "compressed layers", CHUNKED: "layers for partial pulls", DELTA: "differences"}
     parts = [f"{names[kind]}: {count}" for kind, count in sorted(made.items())]
     return f"{image} is ready for pushes. Made: {', '.join(parts)}."

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from deployments.core.sizes import shown_bytes
 from deployments.core.transfer import plan_transfer
-from deployments.core.transfer_values import DELTA, RAW, Without
+from deployments.core.transfer_values import DELTA, Without
 from deployments.execution.pushing import conversion
 from deployments.execution.transfer_task import Known, task_for
 from deployments.oci.errors import ImageError
@@ -64,9 +64,10 @@ class Chooser:
         """The forms; None if one of them cannot be made, which is remembered."""
         found = {}
         for layer in transfer.layers:
-            if layer.form == RAW:
+            kind = layer.form
+            if kind == "raw":
                 continue
-            wanted = Wanted(layer.form, layer.diff_id, layer.base)
+            wanted = Wanted(kind, layer.diff_id, layer.base)
             try:
                 form = self.forms.find(wanted.kind, wanted.diff_id, wanted.base)
                 if form is None:

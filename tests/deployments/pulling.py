@@ -130,7 +130,7 @@ class NodeImages:
         return manifest, get.document("blobs", manifest["config"]["digest"])
 
 
-_LONG = {zstd.DecompressionParameter.window_log_max: 31}
+_LONG = {int(zstd.DecompressionParameter.window_log_max): 31}
 
 
 def _diff_ids(config: bytes) -> list[str]:

@@ -195,7 +195,8 @@ def test_a_form_that_is_removed_meanwhile_is_made_again(site: Site, monkeypatch:
     made = forms.make(
         Wanted(DELTA, image.layers[1]["diff_id"], site.first.image.layers[1]["diff_id"]), threading.Event()
     )
-    real, removed = type(forms).use, []
+    real = type(forms).use
+    removed: list[Any] = []
 
     def use(self: Any, chosen: Any) -> Any:
         if not removed:
