@@ -11,11 +11,15 @@ import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from email.message import Message
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import pytest
 import uvicorn
+from django.conf import settings as django_settings
 from django.db import connections
+from pytest_django import Settings
 
 from ffsweb.accounts import tokens
 from ffsweb.accounts.models import Project, Role, User
@@ -140,3 +144,23 @@ def index_of(*manifests: tuple[bytes, str]) -> bytes:
 
 def token_of(user: User, project: Project, role: Role = Role.OPERATOR, **more: Any) -> str:
     return tokens.make(actor=user, project=project, name="builder", role=role, days=30, **more).text
+
+
+@pytest.fixture
+def served(db: None, data: Path, settings: Settings) -> Iterator[Served]:
+    """The dashboard, for tests that import this fixture; they have to be ``django_db(transaction=True)``."""
+    settings.ALLOWED_HOSTS = ["127.0.0.1", "testserver"]
+    with serving() as running:
+        yield running
+
+
+@pytest.fixture
+def client(served: Served, bob: User, project: Project) -> Client:
+    """bob, who may push."""
+    return Client(served.port, "bob", token_of(bob, project))
+
+
+def waiting() -> list[Path]:
+    """Uploads that are not whole."""
+    directory = django_settings.DATA / "pushes"
+    return list(directory.iterdir()) if directory.exists() else []

@@ -6,11 +6,9 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pytest_django import Settings
 
 from deployments.models import Image
 from deployments.models.image_store import store
@@ -20,7 +18,10 @@ from tests.deployments.fleet import log_of, run
 from tests.oci.images import Picture, archive, layer, multi_arch_members, podman_members, sha
 from tests.oci.podman import Podman
 
-from .pushing import Served, serving, token_of
+from .pushing import Served, served, token_of
+from .skopeo import Skopeo
+
+__all__ = ["served"]
 
 pytestmark = pytest.mark.django_db(transaction=True)
 needs_skopeo = pytest.mark.skipif(shutil.which("skopeo") is None, reason="skopeo is not installed")
@@ -32,43 +33,8 @@ LARGE = layer(**{f"f{n}": f"{n} {os.urandom(3000).hex()}" for n in range(200)})
 
 
 @pytest.fixture
-def served(db: None, data: Path, settings: Settings) -> Iterator[Served]:
-    settings.ALLOWED_HOSTS = ["127.0.0.1", "testserver"]
-    with serving() as running:
-        yield running
-
-
-@pytest.fixture
 def text(bob: User, project: Project) -> str:
     return token_of(bob, project)
-
-
-class Skopeo:
-    """skopeo with its own configuration, logged in as bob."""
-
-    def __init__(self, directory: Path, served: Served, text: str) -> None:
-        self.directory, self.registry, self.text = directory, f"docker://127.0.0.1:{served.port}", text
-        (directory / "policy.json").write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
-
-    def run(self, *arguments: str, fails: str = "") -> str:
-        command = ["skopeo", "--policy", f"{self.directory}/policy.json", *arguments]
-        environment = {"PATH": os.environ["PATH"], "HOME": str(self.directory), "TMPDIR": str(self.directory)}
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100, check=False)
-        assert (fails in done.stderr) if fails else done.returncode == 0, done.stderr
-        return done.stdout
-
-    def archive(self, content: bytes, name: str = "image.tar") -> str:
-        path = self.directory / name
-        path.write_bytes(content)
-        return str(path)
-
-    def push(self, source: str, to: str, *options: str, fails: str = "") -> None:
-        login = ["--dest-tls-verify=false", "--dest-creds", f"bob:{self.text}"]
-        self.run("copy", "--quiet", *login, *options, source, f"{self.registry}/{to}", fails=fails)
-
-    def pull(self, name: str, to: str, *options: str) -> None:
-        login = ["--src-tls-verify=false", "--src-creds", f"bob:{self.text}"]
-        self.run("copy", "--quiet", *login, *options, f"{self.registry}/{name}", to)
 
 
 @pytest.fixture
