@@ -7,11 +7,19 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+import pytest
 from django.test import Client
 
 from deployments.models import Upload
+from deployments.oci.running_sums import RunningSums
+from deployments.services import resumable
+from ffsweb.accounts.models import User
+
+from .conftest import Visit
 
 CREATE = "/projects/serbest/uploads/"
+PAGES = {"image": "/projects/serbest/images/", "files": "/projects/serbest/files/"}
+CONTENT = bytes(range(256)) * 40
 PART = "application/offset+octet-stream"
 
 
@@ -65,3 +73,22 @@ class Sender:
     @property
     def file(self) -> Path:
         return self.row.path
+
+
+@pytest.fixture
+def sender(visit: Visit, bob: User, monkeypatch: pytest.MonkeyPatch) -> Sender:
+    """Bob, who has begun to send CONTENT to a process that has just started."""
+    restart(monkeypatch)
+    begun = Sender(visit(bob), CONTENT)
+    assert begun.create().status_code == 201
+    return begun
+
+
+def restart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the web process had in memory is gone."""
+    monkeypatch.setattr(resumable, "SUMS", RunningSums())
+    monkeypatch.setattr("deployments.services.parts.SUMS", resumable.SUMS)
+
+
+def files_in(data: Path) -> list[str]:
+    return [path.name for path in data.rglob("*") if path.is_file()]
