@@ -1,73 +1,29 @@
-"""An image on its way to a real node: every way and form, cut and killed in the middle, and what may go wrong there."""
+"""An image on its way to a real node: every way and form, the room for it, turns, and the secret in it."""
 
 from __future__ import annotations
 
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from deployments.core import node_commands
-from tests.lab.ffs_node_machine import boot
-from tests.lab.transfers import Dashboard, text_layer
+from deployments.core.node_events import Progress
+from deployments.oci.pacing import Pacer
+from tests.lab.receiving import APP, APP_CHANGED, BASE, dashboard, diff_ids, empty, held, machine, pids
+from tests.lab.transfers import Dashboard, dense_layer, text_layer
+from tests.lab.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pathlib import Path
 
-    from deployments.oci.store import ImportedImage
+    from deployments.core.transfer_values import Way
     from tests.lab.ffs_node_machine import Machine
-    from tests.lab.lab import Lab
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
-BASE = text_layer("base", files=60, size=50_000, seed=1)
-APP = text_layer("app", files=150, size=40_000, seed=2)
-APP_CHANGED = text_layer("app", files=150, size=40_000, seed=2, changed=(7, 91))
-
-
-@pytest.fixture(scope="module")
-def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Dashboard:
-    return Dashboard.at(tmp_path_factory.mktemp("dashboard"))
-
-
-@pytest.fixture(scope="module")
-def machine(lab: Lab) -> Iterator[Machine]:
-    machine = boot(lab, "transfer")
-    machine.do(node_commands.setup(machine.fence))
-    yield machine
-    machine.close()
-    machine.node.remove()
-
-
-@pytest.fixture
-def empty(machine: Machine) -> Machine:
-    """The node without an image, and without layers that belong to none."""
-    machine.root("podman", "image", "rm", "--all", "--force")
-    machine.root("podman", "system", "check", "--quick", "--repair", "--max", "0s")
-    assert machine.root("podman", "images", "--all", "--quiet") == ""
-    return machine
-
-
-def held(machine: Machine, image: ImportedImage) -> None:
-    """The image is on the node under its name, whole, with its health check, and nothing temporary is left."""
-    shown = machine.root(
-        "podman",
-        "image",
-        "inspect",
-        "--format",
-        "{{.Id}} {{if .HealthCheck}}{{.HealthCheck.Test}}{{end}}",
-        f"ffs.internal/serbest:{image.image_id.replace(':', '-')}",
-    ).strip()
-    health = " [CMD /bin/true]" if image.config.healthcheck else ""
-    assert shown == image.image_id[7:] + health
-    facts = machine.facts()
-    assert image.image_id in facts.image_ids
-    assert {layer.diff_id for layer in image.layers} <= facts.diff_ids
-    assert machine.root("podman", "system", "check", "--quick") == ""
-    assert machine.root("find", "/var/lib/ffs-node/tmp", "/var/lib/ffs-node/fetch", "-mindepth", "1") == ""
-
-
-def diff_ids(image: ImportedImage) -> tuple[str, ...]:
-    return tuple(layer.diff_id for layer in image.layers)
+__all__ = ["dashboard", "empty", "machine"]
 
 
 @pytest.mark.parametrize("health", [False, True])
@@ -97,3 +53,172 @@ def test_a_delta_sends_little_more_than_what_changed(empty: Machine, dashboard: 
     pushed.answer.check()
     held(empty, two)
     assert pushed.bytes < 20_000, pushed.sent
+
+
+def test_facts_tell_what_decides_about_a_push(empty: Machine, dashboard: Dashboard) -> None:
+    image = dashboard.image(BASE, APP)
+    dashboard.push(empty, image, dashboard.made("chunked", image.layers[1].diff_id)).answer.check()
+    facts = empty.facts()
+    assert facts.tools >= {"skopeo", "zstd", "curl"}
+    assert facts.partial_pulls
+    assert facts.cpus >= 1
+    assert facts.fetched == {}
+    assert facts.chunked == {image.layers[1].diff_id}
+
+
+def test_a_partial_pull_sends_only_the_changed_files(empty: Machine, dashboard: Dashboard) -> None:
+    one, two = dashboard.image(BASE, APP), dashboard.image(BASE, APP_CHANGED)
+    dashboard.push(empty, one, dashboard.made("chunked", *diff_ids(one))).answer.check()
+    held(empty, one)
+    forms = dashboard.made("chunked", two.layers[1].diff_id)
+    pushed = dashboard.push(empty, two, forms, held=(two.layers[0].diff_id,))
+    pushed.answer.check()
+    held(empty, two)
+    form = forms[two.layers[1].diff_id]
+    assert pushed.bytes < form.size / 20
+
+
+@pytest.mark.parametrize("kind", ["zstd", "delta"])
+def test_layers_that_came_by_podman_load_are_not_sent_again(
+    empty: Machine, dashboard: Dashboard, tmp_path: Path, kind: str
+) -> None:
+    one, two = dashboard.image(BASE, APP), dashboard.image(BASE, APP_CHANGED)
+    file = dashboard.archive(tmp_path / "one.tar", BASE, APP)
+    empty.node.exec(("podman", "load"), stdin=file.read_bytes()).check()
+    last = two.layers[1].diff_id
+    forms = (
+        dashboard.made("zstd", last) if kind == "zstd" else dashboard.made("delta", last, base=one.layers[1].diff_id)
+    )
+    way: Way = "fetch" if kind == "delta" else "pull"
+    pushed = dashboard.push(empty, two, forms, way=way, held=(two.layers[0].diff_id,))
+    pushed.answer.check()
+    held(empty, two)
+    assert pushed.bytes < forms[last].size * 1.02 + 5000
+
+
+def test_a_delta_starts_from_a_layer_that_came_in_chunks(empty: Machine, dashboard: Dashboard) -> None:
+    one, two = dashboard.image(BASE, APP), dashboard.image(BASE, APP_CHANGED)
+    dashboard.push(empty, one, dashboard.made("chunked", *diff_ids(one))).answer.check()
+    forms = dashboard.made("delta", two.layers[1].diff_id, base=one.layers[1].diff_id)
+    dashboard.push(empty, two, forms, way="fetch", held=(two.layers[0].diff_id,)).answer.check()
+    held(empty, two)
+
+
+def test_a_delta_that_does_not_fit_is_told_by_its_code(empty: Machine, dashboard: Dashboard) -> None:
+    one, two = dashboard.image(BASE, APP), dashboard.image(BASE, APP_CHANGED)
+    last, old, base = two.layers[1].diff_id, one.layers[1].diff_id, one.layers[0].diff_id
+    forms = dashboard.made("delta", last, base=old)
+    gone = dashboard.push(empty, two, forms, way="fetch")
+    assert gone.answer.code == "delta"
+    dashboard.push(empty, one, dashboard.made("zstd", *diff_ids(one))).answer.check()
+    other = {last: replace(forms[last], base=base)}
+    wrong = dashboard.push(empty, two, other, way="fetch", held=(base,))
+    assert wrong.answer.code == "delta", wrong.texts
+    dashboard.push(empty, two, dashboard.made("zstd", last), way="fetch", held=(base,)).answer.check()
+    held(empty, two)
+
+
+def test_a_layer_that_the_node_does_not_hold_after_all_is_told(empty: Machine, dashboard: Dashboard) -> None:
+    image = dashboard.image(BASE, APP)
+    forms = dashboard.made("zstd", *diff_ids(image))
+    pushed = dashboard.push(empty, image, forms, way="fetch", held=(image.layers[0].diff_id,))
+    assert (pushed.answer.code, "no longer holds" in pushed.answer.text) == ("podman", True)
+    again = dashboard.push(empty, image, forms, way="fetch")
+    assert again.answer.check().number("kept") == forms[image.layers[1].diff_id].size
+    held(empty, image)
+
+
+def test_a_blob_that_is_not_the_one_announced_is_refused(empty: Machine, dashboard: Dashboard) -> None:
+    image = dashboard.image(BASE, APP)
+    forms = dashboard.made("zstd", *diff_ids(image))
+    good = forms[image.layers[0].diff_id]
+    bad = dashboard.store.directory.parent / "bad"
+    data = good.path.read_bytes()
+    bad.write_bytes(data[:1000] + b"?" + data[1001:])
+    pushed = dashboard.push(empty, image, {**forms, good.diff_id: replace(good, path=bad)}, way="fetch")
+    assert pushed.answer.code == "verify"
+    assert pushed.sent[good.digest] > 1.9 * good.size, "it was fetched once more first"
+    assert image.image_id not in empty.facts().image_ids
+    dashboard.push(empty, image, forms, way="fetch").answer.check()
+    held(empty, image)
+
+
+def test_without_the_room_not_a_byte_comes(empty: Machine, dashboard: Dashboard) -> None:
+    image = dashboard.image(BASE, APP)
+    other = f"/var/lib/ffs-node/fetch/{'0' * 64}/pieces"
+    for way in ("pull", "fetch"):
+        empty.root("mkdir", "-p", other)
+        pushed = dashboard.push(empty, image, way=way, need=10**13)  # type: ignore[arg-type]
+        assert pushed.answer.code == "disk-full"
+        assert pushed.bytes == 0
+        # What was kept of other images made room first.
+        assert empty.node.exec(("test", "-e", other)).status == 1
+    dashboard.push(empty, image).answer.check()
+
+
+def test_what_was_fetched_is_forgotten_after_a_week(empty: Machine, dashboard: Dashboard) -> None:
+    old, young = (f"/var/lib/ffs-node/fetch/{digit * 64}" for digit in "12")
+    empty.root("mkdir", "-p", old, young)
+    empty.root("touch", "--date=8 days ago", old)
+    empty.root("touch", "--date=6 days ago", young)
+    dashboard.push(empty, dashboard.image(BASE)).answer.check()
+    assert empty.root("ls", "/var/lib/ffs-node/fetch").split() == ["2" * 64]
+    empty.root("rm", "-r", young)
+
+
+@pytest.mark.parametrize("way", ["pull", "fetch"])
+def test_two_pushes_that_share_layers_take_turns_and_send_them_once(
+    empty: Machine, dashboard: Dashboard, way: Way
+) -> None:
+    shared = dense_layer("shared", 12_000_000)
+    images = [
+        dashboard.image(BASE, shared, text_layer(name, files=3, size=900, seed=3)) for name in ("left", "right")
+    ]
+    forms = [dashboard.made("zstd", *diff_ids(image)) for image in images]
+    sent: Counter[str] = Counter()
+    with ThreadPoolExecutor(2) as pool:
+        first, second = (
+            pool.submit(
+                dashboard.push,
+                empty,
+                image,
+                made,
+                way=way,
+                service=service,
+                session=empty.connect(),
+                pace=Pacer(3e6),
+                sent=sent,
+            )
+            for image, made, service in zip(images, forms, ("left", "right"), strict=True)
+        )
+        results = first.result(), second.result()
+    for pushed in results:
+        pushed.answer.check()
+    assert sum("waits for its turn" in pushed.texts for pushed in results) == 1
+    for image in images:
+        held(empty, image)
+    assert sum(sent.values()) < 13_000_000 + forms[0][images[0].layers[0].diff_id].size
+
+
+@pytest.mark.parametrize("way", ["pull", "fetch"])
+def test_the_token_is_in_no_process_list_log_or_file(empty: Machine, dashboard: Dashboard, way: Way) -> None:
+    image = dashboard.image(dense_layer(f"token-{way}", 12_000_000))
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(dashboard.push, empty, image, way=way, session=empty.connect(), pace=Pacer(3e6))
+        until("the push to run", lambda: bool(pids(empty, "podman pull|curl -q")), timeout=30)
+        seen = empty.root("sh", "-c", "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ | tr '\\0' '\\n'")
+        pushed = slow.result()
+    pushed.answer.check()
+    assert ("podman" if way == "pull" else "curl") in seen
+    kept = empty.node.exec(("grep", "-rlF", pushed.token, "/var/lib/ffs-node", "/run/ffs-node", "/etc", "/var/tmp"))
+    assert kept.out == ""
+    assert pushed.token not in seen + empty.node.journal()
+    if way == "fetch":
+        assert [event.done for event in pushed.events if isinstance(event, Progress)][-1] > 0
+
+
+def test_each_push_is_alive(empty: Machine, dashboard: Dashboard) -> None:
+    image = dashboard.image(dense_layer("alive", 9_000_000))
+    pushed = dashboard.push(empty, image, pace=Pacer(1e6))
+    pushed.answer.check()
+    assert pushed.alive >= 1

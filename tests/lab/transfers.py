@@ -19,10 +19,11 @@ from deployments.oci.forms_offer import offer_fetch, offer_pull
 from deployments.oci.registry import serve
 from deployments.oci.store import Store
 from ffsweb.remote import Command, Line
+from tests.lab.base import base
 from tests.oci.images import Picture, archive, member, podman_members, tar
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from deployments.core.transfer_values import Way
@@ -57,12 +58,26 @@ def dense_layer(name: str, size: int, seed: int = 0) -> bytes:
     return tar([member(name, random.Random(f"{name}-{seed}").randbytes(size))])
 
 
+def newer_skopeo(directory: Path) -> Path:
+    """A directory with the nodes' skopeo as a program of this machine: only that one writes zstd:chunked."""
+    tree = base()
+    library = next(tree.glob("usr/lib/*-linux-gnu"))
+    loader = next(tree.glob("usr/lib*/ld-linux-*"), None) or next(library.glob("ld-linux-*"))
+    script = directory / "skopeo"
+    script.write_text(f'#!/bin/sh\nexec {loader} --library-path {library} {tree}/usr/bin/skopeo "$@"\n')
+    script.chmod(0o755)
+    return directory
+
+
 @dataclass
 class Pushed:
     """What a push came to: the events, the answer, and the bytes on the wire by digest ("" for all else)."""
 
     events: list[Event]
     sent: Counter[str]
+    token: str
+    alive: int
+    """Lines that only say that it goes on."""
 
     @property
     def answer(self) -> Answer:
@@ -115,6 +130,11 @@ class Dashboard:
         picture = Picture(layers=list(layers), run=run)
         return import_archive(io.BytesIO(archive(podman_members(picture))), self.store)
 
+    def archive(self, path: Path, *layers: bytes) -> Path:
+        """The archive of that image, as podman writes it."""
+        path.write_bytes(archive(podman_members(Picture(layers=list(layers), run={"Cmd": ["/bin/sh"]}))))
+        return path
+
     def made(self, kind: Kind, *diff_ids: str, base: str = "") -> dict[str, Form]:
         return {each: self.forms.make(Wanted(kind, each, base), NEVER) for each in diff_ids}
 
@@ -129,17 +149,21 @@ class Dashboard:
         service: str = "www",
         need: int | None = None,
         session: Session | None = None,
-        cutter: Cutter | None = None,
+        cutter: Sequence[Cutter] = (),
         pace: Pacer | None = None,
+        sent: Counter[str] | None = None,
     ) -> Pushed:
-        """Push the image in these forms; ``held`` layers are taken to be on the node. Raises what the session does."""
-        forms, sent = forms or {}, Counter[str]()
+        """Push the image in these forms; ``held`` layers are taken to be on the node, and not offered.
+
+        ``sent`` goes on counting. Raises what the session does.
+        """
+        forms, sent = forms or {}, Counter() if sent is None else sent
 
         def on_bytes(digest: str, count: int) -> None:
             with self._lock:
                 sent[digest] += count
-            if cutter is not None:
-                cutter(count)
+            for each in cutter:
+                each(count)
 
         token = secrets.token_hex(16)
         make = offer_fetch if way == "fetch" else offer_pull
@@ -157,11 +181,13 @@ class Dashboard:
         missing = [layer for layer in image.layers if layer.diff_id not in held]
         argv = node_commands.stage_image(machine.fence, service, self.project, image.image_id)
         events: list[Event] = []
+        alive = [0]
 
         def on_line(line: Line) -> None:
             event = parse_event(line.text) if line.stream == "out" else None
             if event is not None:
                 events.append(event)
+            alive[0] += line.text == '{"event":"alive"}'
 
         session = session or machine.session
         with session.reverse_forward(_server(endpoint)) as forward:
@@ -176,7 +202,7 @@ class Dashboard:
             result = session.run(Command(argv, stdin=stdin, timeout=200), on_line=on_line)
         assert token not in result.out
         assert result.err == ""
-        return Pushed(events, sent)
+        return Pushed(events, sent, token, alive[0])
 
 
 def _server(endpoint: Endpoint) -> Any:

@@ -21,13 +21,13 @@ unlock() { flock -u "${lock_of[$1]}"; }
 
 # wait_for_lock NAME SECONDS TEXT: in turn with others that have their right to it; TEXT is said once, when it takes time.
 wait_for_lock() {
-  local file=$own_runtime/locks/$1 fd end=$(( SECONDS + $2 )) told=''
+  local file=$own_runtime/locks/$1 fd end=$(( SECONDS + $2 )) wait=1
   exec {fd}>>"$file"
   lock_of[$1]=$fd
-  until flock -w 5 "$fd"; do
+  until flock -w "$wait" "$fd"; do
     (( SECONDS < end )) || fail busy "Another operation has been at work on this ($1) for longer than $2 seconds. Nothing was changed; try again when it has ended."
-    [[ -n $told ]] || log "$3"
-    told=yes
+    (( wait > 1 )) || log "$3"
+    wait=5
     say '{"event":"alive"}'
   done
   printf '%s %s %s\n' "$$" "$(started_at "$$")" "${option[fence]:--}" >"$file"

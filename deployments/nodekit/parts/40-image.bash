@@ -15,6 +15,7 @@ verb_stage_image() {
   check_fence "service-${option[service]}"
   keep_alive
   wait_for_lock images 3600 "Another image is being brought to this node; this one waits for its turn."
+  made+=("$state/tmp/pull")
   forget_fetches
   if held_whole; then
     log "The image is held already."
@@ -80,24 +81,21 @@ stage_request() {
 begin_transfer() {
   mkdir -p -m 0700 -- "$state" "$state/tmp" "$state/fetch"
   rm -rf --one-file-system -- "$state/tmp"/*
-  made+=("$state/tmp/pull")
   [[ $way == pull ]] || begin_fetch
   room_for_image
 }
 
-# room_for_image: both places are on one disk, or each has its share. What was fetched for other images gives way.
+# room_for_image: need is for both places together; where they are two disks, each has its share. What was fetched for
+# other images gives way.
 room_for_image() {
-  local images=$need temporary=0 at
+  local images=$(( need > kept ? need - kept : 0 )) temporary=0 at came=0
   mkdir -p -m 0700 -- "$image_store"
-  if [[ $way == fetch ]]; then
-    (( need = need > kept ? need - kept : 0 )) || true
-    images=$need
-    if [[ $(stat -c %d -- "$image_store") != $(stat -c %d -- "$state") ]]; then
-      images=0 temporary=$(( -kept ))
-      for at in "${!blob_size[@]}"; do
-        (( images += blob_diff_size[at], temporary += blob_size[at] + 2 * blob_diff_size[at] )) || true
-      done
-    fi
+  if [[ $way == fetch && $(stat -c %d -- "$image_store") != $(stat -c %d -- "$state") ]]; then
+    for at in "${!blob_size[@]}"; do
+      (( came += blob_diff_size[at], temporary += blob_size[at] + blob_diff_size[at] )) || true
+    done
+    images=$(( need - temporary > came ? need - temporary : came ))
+    temporary=$(( temporary + came - kept )) # podman writes a layer once more before it unpacks it
   fi
   if (( $(free_bytes "$state") < (images > temporary ? images : temporary) + 67108864 )); then
     find "$state/fetch" -mindepth 1 -maxdepth 1 ! -name "$id" -exec rm -rf --one-file-system -- {} +

@@ -15,7 +15,7 @@ pull_image() {
       fail verify "What was pulled is not the image ${option[image-id]}; it was removed again."
     fi
     ! grep -qi 'no space left on device' "$work/stderr" || break
-    (( attempt > 1 )) || log "podman did not finish; it is asked once more and goes on with what is there."
+    (( attempt > 1 )) || mend_store || log "podman did not finish; it is asked once more and goes on with what is there."
   done
   sed -i '/^Trying to pull\|^Copying \|^Getting image/d' "$work/stderr"
   fail_because podman "The image could not be pulled; the running service was not touched."

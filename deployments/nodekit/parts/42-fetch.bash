@@ -2,6 +2,7 @@
 #   pieces/BLOB.OFFSET   bytes of a blob from OFFSET on, as far as they came; the rest is asked for next time
 #   done/LAYER           a layer that was made whole of its blob: the blob's size
 #   layout/              an OCI layout that lacks the layers that podman holds already
+# A layer that podman holds by now (another push brought it) is not fetched, whatever the request says.
 # One attempt works here at a time (the lock "images"). What is older than a week goes.
 
 readonly fetch_minutes=10080
@@ -12,7 +13,7 @@ readonly document_most=4194304     # bytes of a manifest or a configuration
 fetch=''
 never=''
 told_at=0
-declare -A have=() mended=()
+declare -A have=() mended=() in_store=()
 
 forget_fetches() {
   [[ ! -d $state/fetch ]] || find "$state/fetch" -mindepth 1 -maxdepth 1 -mmin "+$fetch_minutes" -exec rm -rf --one-file-system -- {} +
@@ -55,12 +56,14 @@ begin_fetch() {
   (( kept == 0 )) || log "$kept bytes are here from an earlier attempt; the rest is fetched."
 }
 
+layer_is_here() { [[ -e $fetch/done/${blob_diff[$1]} || -n ${in_store[${blob_diff[$1]}]:-} ]]; }
+
 # find_gaps: FIRST and LAST byte of what is lacking, in parts that can be fetched side by side, large ones first.
 find_gaps() {
   local at path from end size segment lacking=0
   local starts=() ends=() lacks=()
   for at in "${!blob_digest[@]}"; do
-    [[ ! -e $fetch/done/${blob_diff[at]} ]] || continue
+    ! layer_is_here "$at" || continue
     end=0
     for path in "$fetch/pieces/${blob_digest[at]}".* ''; do
       if [[ -n $path ]]; then
@@ -124,11 +127,15 @@ tell() {
 
 # fetch_blobs: until every layer is there. A connection that breaks is taken up again while something comes of it.
 fetch_blobs() {
-  local curl status idle=0 most=-1
+  local curl status name idle=0 most=-1
+  in_store=()
+  while read -r name; do
+    in_store[$name]=1
+  done < <(layer_chains | jq -r 'select(.gone | not) | .layers[]')
   while :; do
     find_gaps
     [[ -s $work/gaps || ! -s $fetch/manifest || ! -s $fetch/config ]] || break
-    curl -q --silent --show-error --parallel --parallel-max "$fetch_channels" --fail-early --config - \
+    curl -q --silent --show-error --parallel --parallel-max "$fetch_channels" --config - \
       < <(curl_config) >/dev/null 2>>"$work/stderr" &
     curl=$!
     helpers[$curl]=1

@@ -8,8 +8,8 @@ fetch_image() {
     : >"$work/stderr"
     # Without a name behind it, podman takes the one manifest of the layout, of either family, and gives the image no name.
     ! in_storage timeout --kill-after=10 7200 podman pull "oci:$fetch/layout" || return 0
-    (( attempt > 1 )) || ! drop_damaged || continue
-    break
+    (( attempt == 1 )) || break
+    drop_damaged || mend_store || break
   done
   sed -i '/^Copying \|^Getting image/d' "$work/stderr"
   ! grep -q "$fetch/layout/blobs.*no such file" "$work/stderr" ||
@@ -21,7 +21,7 @@ fetch_image() {
 make_layers() {
   local at
   for at in "${!blob_digest[@]}"; do
-    [[ -e $fetch/done/${blob_diff[at]} ]] || (( ${have[${blob_digest[at]}]:-0} < blob_size[at] )) || make_layer "$at"
+    layer_is_here "$at" || (( ${have[${blob_digest[at]}]:-0} < blob_size[at] )) || make_layer "$at"
   done
 }
 
@@ -70,7 +70,7 @@ open_blob() {
 export_bases() {
   local at image bases others each scratch
   for at in "${!blob_form[@]}"; do
-    [[ ${blob_form[at]} != delta || -e $fetch/done/${blob_diff[at]} || -e $fetch/base/${blob_base[at]} ]] || printf '%s\n' "${blob_base[at]}"
+    [[ ${blob_form[at]} != delta || -e $fetch/base/${blob_base[at]} ]] || layer_is_here "$at" || printf '%s\n' "${blob_base[at]}"
   done >"$work/bases"
   [[ -s $work/bases ]] || return 0
   command -v skopeo >/dev/null || fail delta "This node has no skopeo; send the layers themselves."

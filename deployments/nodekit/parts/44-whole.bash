@@ -14,13 +14,28 @@ layer_chains() {
 
 # image_is_whole HEX: the quick look. Nothing that podman needs of its layers is missing.
 image_is_whole() {
-  local gone layer
+  local gone names
   layer_chains | jq -r --arg id "$1" 'select(.id == $id) | "\(.gone) \(.names | join(" "))"' >"$work/chain" || return 1
-  read -r gone layer <"$work/chain" || return 0
-  [[ $gone == false ]] || return 1
-  for layer in $layer; do
+  read -r gone names <"$work/chain" || return 0
+  # shellcheck disable=SC2086 # names of layers, one word each
+  [[ $gone == false ]] && layers_are_whole $names
+}
+
+layers_are_whole() {
+  local layer
+  for layer; do
     [[ -d $image_store/overlay/$layer/diff && -s $image_store/overlay/$layer/link && -s $image_store/overlay-layers/$layer.tar-split.gz ]] || return 1
   done
+}
+
+# mend_store: after podman failed. True if a layer of any image was damaged, so that asking it once more is worth while.
+mend_store() {
+  local names
+  layer_chains | jq -rs 'map(.names) | add // [] | unique | join(" ")' >"$work/chain" || return 1
+  read -r names <"$work/chain" || return 1
+  # shellcheck disable=SC2086 # names of layers, one word each
+  ! layers_are_whole $names || return 1
+  remove_damaged
 }
 
 # held_whole: is the image here, so that nothing needs to come? One that no finished operation named is read through once:
@@ -40,13 +55,18 @@ held_whole() {
 
 read_through() { podman save --quiet "$id" </dev/null | cat >/dev/null; }
 
-# repair_image: podman removes what is damaged and in no container's use, and layers that belong to nothing.
+# repair_image: it is removed if no container uses it.
 repair_image() {
-  log "A part of this image is damaged on this node. What is damaged and not in use is removed and comes again."
-  attend podman system check --quick --repair --max 0s </dev/null >/dev/null || true
+  remove_damaged
   podman image exists "$id" || return 0
   [[ -z $(podman ps --all --quiet --filter "ancestor=$id") ]] ||
     fail verify "The image is damaged on this node and a container uses it, so it was left as it is. Deploy another release, or stop the service, and try again."
   podman untag "$id" || true
   try podman "The damaged image could not be removed; the running service was not touched." podman image rm "$id" >/dev/null
+}
+
+# remove_damaged: podman removes images that are damaged and in no container's use, and layers that belong to nothing.
+remove_damaged() {
+  log "A layer is damaged on this node. What is damaged and not in use is removed and comes again."
+  attend podman system check --quick --repair --max 0s </dev/null >/dev/null || true
 }

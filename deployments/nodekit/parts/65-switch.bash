@@ -95,4 +95,6 @@ check_staged() {
   for path in "${unit_credentials[@]}"; do
     [[ -f $root$path ]] || fail not-found "$path is not on this node; seal it first."
   done
+  # podman does not wait for the disk; what is switched to has to outlast a power cut.
+  sync -f -- "$image_store"
 }

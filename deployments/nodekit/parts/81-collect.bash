@@ -3,9 +3,10 @@
 collect() {
   [[ -s $work/images ]] || printf '[]' >"$work/images"
   [[ -s $work/containers ]] || printf '[]' >"$work/containers"
+  cp -- "$image_store/overlay-layers/layers.json" "$work/layers" || printf '[]' >"$work/layers"
   jq -cn --rawfile node "$work/node.tsv" --rawfile facts "$work/facts.tsv" --rawfile systemd "$work/systemd" \
     --rawfile sums "$work/sums" --rawfile used "$work/used" --rawfile disk_images "$work/disk-images" \
-    --rawfile disk_var "$work/disk-var" --slurpfile images "$work/images" --slurpfile containers "$work/containers" --slurpfile beats "$work/heartbeats" '
+    --rawfile disk_var "$work/disk-var" --slurpfile images "$work/images" --slurpfile containers "$work/containers" --slurpfile beats "$work/heartbeats" --slurpfile layers "$work/layers" '
     def lines: split("\n") | map(select(. != ""));
     def rows: lines | map(split("\t"));
     def number_or(d): (tonumber? // d) // d;
@@ -13,7 +14,8 @@ collect() {
     def disk: lines[-1] // "0 0" | [splits(" +")] | map(select(. != "")) | {free: (.[0] | number_or(0)), total: (.[1] | number_or(0))};
     def given: if . == "none" then null else . end;
     def short: if type == "string" then .[:1000] else "" end;
-    ($node | rows | map(select(.[0] != "host_key") | {key: .[0], value: (.[1] // "")}) | from_entries) as $n
+    def listed(k): [$node | rows[] | select(.[0] == k) | .[1]];
+    ($node | rows | map(select(.[0] | IN("host_key", "tool", "fetched") | not) | {key: .[0], value: (.[1] // "")}) | from_entries) as $n
     | ($systemd | split("\n\n") | map(lines | map(index("=") as $i | {key: .[:$i], value: .[$i + 1:]}) | from_entries)
       | map(select(.Id) | {key: .Id, value: .}) | from_entries) as $units
     | ($sums | lines | map({key: (.[66:] | split("/") | last), value: .[:64]}) | from_entries) as $sha
@@ -27,8 +29,10 @@ collect() {
        machine_id: $n.machine_id, boot_id: $n.boot_id, hostname: $n.hostname, os: $n.os, kernel: $n.kernel, arch: $n.arch,
        podman: $n.podman, systemd: $n.systemd, time: ($n.time | tonumber), uptime: ($n.uptime | number_or(0)),
        disk: {images: ($disk_images | disk), var: ($disk_var | disk)}, reboot_pending: ($n.reboot_pending == "true"),
-       host_keys: [$node | rows[] | select(.[0] == "host_key") | .[1]],
-       images_held: {ids: [$images[0][] | "sha256:" + .Id] | unique, diff_ids: [$images[0][].RootFS.Layers[]?] | unique},
+       host_keys: listed("host_key"), cpus: ($n.cpus | number_or(0)), tools: listed("tool"), partial_pulls: ($n.partial_pulls == "true"),
+       fetched: (listed("fetched") | map(split("=") | {key: .[0], value: (.[1] | number_or(0))}) | from_entries),
+       images_held: {ids: [$images[0][] | "sha256:" + .Id] | unique, diff_ids: [$images[0][].RootFS.Layers[]?] | unique,
+         chunked: [$layers[0][]? | select(.["big-data-names"] // [] | any(startswith("zstd-chunked-manifest"))) | .["diff-digest"] // empty] | unique},
        services: ($facts | rows | group_by(.[0]) | map(
          (map({key: .[1], value: (.[2] // "")}) | from_entries) as $f
          | def list($k): [.[] | select(.[1] == $k) | .[2]];
