@@ -56,7 +56,7 @@ class Known:
         files: frozenset[str] = frozenset()
         for other in held:
             known = self._toc(other)
-            files |= known.files if known else frozenset()
+            files |= known.contents if known else frozenset()
         return bytes_needed(toc, files)
 
     def stored(self, diff_id: str) -> bool:

@@ -2,14 +2,14 @@
 
 Source: containers/storage, docs/containers-storage-zstd-chunked.md and pkg/chunked. The annotation
 ``manifest-position`` is ``OFFSET:PACKED:UNPACKED:1``: where in the blob the table is, a Zstandard frame of JSON. A
-regular file is one entry, and further ones of type ``chunk``; each has the range of the blob that holds it. podman
-takes whole files by digest from layers that came by a partial pull, and fetches the other ranges in one go, over gaps
-of up to 1024 bytes.
+regular file is one entry with its range of the blob; further ones of type ``chunk`` say where its parts begin. podman
+takes files, or parts of them, by digest from layers that came by a partial pull, and fetches the other ranges in one
+go, over gaps of up to 1024 bytes.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -37,9 +37,10 @@ class NoToc(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A range of the blob, and the digest of the file that it is a part of."""
+    """A range of the blob, the digest of the file that it is a part of, and its own ("" if it is the whole file)."""
 
     digest: str
+    chunk: str
     start: int
     end: int
 
@@ -52,9 +53,9 @@ class Toc:
     overhead: int
 
     @property
-    def files(self) -> frozenset[str]:
-        """The digests of its files."""
-        return frozenset(piece.digest for piece in self.pieces)
+    def contents(self) -> frozenset[str]:
+        """The digests of its files and of their parts."""
+        return frozenset(digest for piece in self.pieces for digest in (piece.digest, piece.chunk) if digest)
 
 
 def read_toc(blob: BinaryIO, annotations: Iterable[tuple[str, str]]) -> Toc:
@@ -74,10 +75,10 @@ def read_toc(blob: BinaryIO, annotations: Iterable[tuple[str, str]]) -> Toc:
 
 
 def bytes_needed(toc: Toc, held: Collection[str]) -> int:
-    """Bytes that a partial pull of this layer fetches by a node that holds the files ``held`` (digests)."""
+    """Bytes that a partial pull of this layer fetches by a node that has the contents ``held`` (digests)."""
     ranges: list[tuple[int, int]] = []
     for piece in toc.pieces:
-        if piece.digest in held:
+        if piece.digest in held or piece.chunk in held:
             continue
         if ranges and piece.start - ranges[-1][1] <= GAP:
             ranges[-1] = (ranges[-1][0], piece.end)
@@ -91,17 +92,19 @@ def bytes_needed(toc: Toc, held: Collection[str]) -> int:
 
 def _pieces(entries: list[Json]) -> tuple[Piece, ...]:
     found: list[Piece] = []
-    digest = ""
+    digest, ends = "", 0
     for entry in entries:
         kind = entry.get("type").text()
-        if kind == "reg":
-            digest = entry.get("digest").text("")
-        elif kind != "chunk":
+        if kind not in ("reg", "chunk"):
             continue
-        start, end = entry.get("offset").count(0), entry.get("endOffset").count(0)
-        if digest and end > start and entry.get("chunkType").text("") != "zeros":
-            found.append(Piece(digest, start, end))
-    return tuple(sorted(found, key=lambda piece: piece.start))
+        start = entry.get("offset").count(0)
+        if kind == "reg":
+            digest, ends = entry.get("digest").text(""), entry.get("endOffset").count(0)
+        elif found and found[-1].digest == digest and found[-1].start <= start < found[-1].end:
+            found[-1] = replace(found[-1], end=start)  # a part ends where the next one of its file begins
+        if digest and ends > start and entry.get("chunkType").text("") != "zeros":
+            found.append(Piece(digest, entry.get("chunkDigest").text(""), start, ends))
+    return tuple(sorted((piece for piece in found if piece.end > piece.start), key=lambda piece: piece.start))
 
 
 def _position(text: str) -> tuple[int, int, int]:

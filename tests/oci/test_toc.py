@@ -38,9 +38,9 @@ def toc_of(*entries: dict[str, Any]) -> Toc:
 
 def test_only_the_files_that_are_not_held_count_with_the_table_and_the_headers() -> None:
     toc = toc_of(file("a", 0, 10_000), file("b", 20_000, 25_000), file("c", 40_000, 40_100))
-    assert toc.files == {"sha256:a", "sha256:b", "sha256:c"}
+    assert toc.contents == {"sha256:a", "sha256:b", "sha256:c"}
     assert toc.overhead > 77
-    assert bytes_needed(toc, toc.files) == toc.overhead
+    assert bytes_needed(toc, toc.contents) == toc.overhead
     assert bytes_needed(toc, {"sha256:a"}) == toc.overhead + 5_100 + 2 * PART
     assert bytes_needed(toc, ()) == toc.overhead + 15_100 + 3 * PART
 
@@ -50,17 +50,20 @@ def test_ranges_that_are_near_to_each_other_are_one() -> None:
     assert bytes_needed(toc, ()) == toc.overhead + 2000 + (5000 - 2001 - GAP) + 2 * PART
 
 
-def test_a_file_in_several_chunks_counts_whole_and_what_has_no_bytes_does_not() -> None:
+def test_of_a_file_in_parts_those_that_are_held_elsewhere_stay_home_and_holes_have_no_bytes() -> None:
     toc = toc_of(
         {"type": "dir", "name": "d"},
-        file("a", 0, 5000),
-        {"type": "chunk", "name": "a", "offset": 5000, "endOffset": 9000},
-        {"type": "chunk", "name": "a", "offset": 9000, "endOffset": 9500, "chunkType": "zeros"},
+        file("a", 0, 9500, chunkDigest="sha256:a1"),
+        {"type": "chunk", "name": "a", "offset": 5000, "chunkDigest": "sha256:a2"},
+        {"type": "chunk", "name": "a", "offset": 9000, "chunkDigest": "sha256:a3", "chunkType": "zeros"},
         file("empty", 0, 0),
         {"type": "hardlink", "name": "l", "linkName": "a"},
     )
     assert bytes_needed(toc, ()) == toc.overhead + 9000 + PART
     assert bytes_needed(toc, {"sha256:a"}) == toc.overhead
+    assert bytes_needed(toc, {"sha256:a1"}) == toc.overhead + 4000 + PART
+    assert bytes_needed(toc, {"sha256:a2"}) == toc.overhead + 5000 + PART
+    assert toc.contents == {"sha256:a", "sha256:a1", "sha256:a2"}
 
 
 def test_with_more_ranges_than_one_request_takes_the_smallest_gaps_are_fetched_too() -> None:
