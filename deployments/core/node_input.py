@@ -79,16 +79,25 @@ def packed_files_head(
     *,
     pack: Callable[[bytes], bytes],
     resume: bool,
+    manifest_base: str = "",
 ) -> bytes:
     """The same for a node that has zstd, which ``pack`` does; the tar of ``archive_items`` follows, packed too.
 
     With ``resume`` the node says what it holds of an earlier attempt (``node_events.Ready``) before it reads the tar.
+    ``manifest_base`` is the SHA-256 in hex of what ``pack`` makes the manifest a difference to: the canonical JSON of
+    the base release's files (``FileTree.encode``). A node that has not kept it refuses with ``no-manifest``.
     """
     rows = [{"path": p.path, "from": p.source, "patch": p.sha256, "bytes": p.size} for p in patched]
     value = {"files": _rows(files), "sent": list(sent), "patched": rows}
     value["copied"] = [{"path": each.path, "from": each.source} for each in copied]
-    manifest = pack(_line(value))
-    head = {"manifest_bytes": len(manifest), "coding": "zstd", **({"resume": 1} if resume else {})}
+    # The files first, and written as in the base's list, so that there is little difference.
+    text = {key: json.dumps(value[key], ensure_ascii=False, separators=(",", ":"), sort_keys=True) for key in value}
+    manifest = pack(("{" + ",".join(f'"{key}":{part}' for key, part in text.items()) + "}\n").encode())
+    head: dict[str, object] = {"manifest_bytes": len(manifest), "coding": "zstd"}
+    if resume:
+        head["resume"] = 1
+    if manifest_base:
+        head["manifest_base"] = manifest_base
     return _line(head) + manifest
 
 

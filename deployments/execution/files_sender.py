@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Protocol
 
 from deployments.core import node_commands, node_input
-from deployments.core.node_events import Answer, BadAnswer, Progress, Ready
+from deployments.core.node_events import Answer, BadAnswer, Progress, Ready, Refused
 from deployments.core.sizes import shown_bytes
 from deployments.execution.file_deltas import file_blobs, file_forms
 from deployments.execution.node_program import LONG, Tell
@@ -19,11 +20,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from deployments.core.filetransfer import Alike, Transfer
-    from deployments.core.filetree import FileEntry
+    from deployments.core.filetree import FileEntry, FileTree
     from deployments.core.node_events import Event
     from deployments.execution.deploy_target import DeployTarget
     from deployments.execution.files_outflow import Outflow
     from deployments.oci.forms import Form
+
+
+LISTED_FROM = 200
+"""Files from which on it is worth telling the list of files as a difference too: below, it has some kB at most."""
 
 
 class Sender(Protocol):
@@ -67,13 +72,15 @@ class Packed:
         self,
         run: DeployTarget,
         out: Outflow,
-        base: int | None,
+        base: tuple[int, FileTree] | None,
         travel: Transfer,
         deltas: Sequence[tuple[Alike, Form]],
         *,
         resume: bool,
     ) -> None:
-        self._run, self._out, self._base, self._resume = run, out, base, resume
+        self._run, self._out, self._resume = run, out, resume
+        self._base = base[0] if base else None
+        self._list = base[1].encode() if base and len(base[1].entries) >= LISTED_FROM else b""
         self._forms = {form.digest.removeprefix("sha256:"): form for _, form in deltas}
         self._patched = tuple(_patched(alike, form) for alike, form in deltas)
         spared = {each.path for each in self._patched}
@@ -87,6 +94,15 @@ class Packed:
         return f"{len(self._whole)} whole, {len(self._patched)} as differences, {len(self._copied)} copied there"
 
     def send(self) -> None:
+        try:
+            self._send()
+        except Refused as refused:
+            if refused.code != "no-manifest" or not self._list:
+                raise
+            self._list = b""  # another version of ffs-node brought the base release there
+            self._send()
+
+    def _send(self) -> None:
         waiting = Waiting(self._run)
         using = file_forms().use(self._forms.values()) if self._forms else nullcontext()
         stream = self._out.through(self.stream(waiting))
@@ -104,8 +120,9 @@ class Packed:
             [file.path for file in self._whole],
             self._patched,
             self._copied,
-            pack=pack,
+            pack=lambda manifest: pack(manifest, self._list),
             resume=self._resume,
+            manifest_base=hashlib.sha256(self._list).hexdigest() if self._list else "",
         )
         there = There()
         if self._resume and waiting is not None:

@@ -68,7 +68,9 @@ def _stage(run: DeployTarget, out: Outflow, before: FileTree, base: int | None, 
     if packed:
         with conversion(context):
             deltas = tuple(make_deltas(travel.alike, context.stop))
-        sender = Packed(run, out, base, travel, deltas, resume=travel.size >= RESUMED_FROM)
+        sender = Packed(
+            run, out, (base, before) if base else None, travel, deltas, resume=travel.size >= RESUMED_FROM
+        )
     else:
         sender = Plain(run, out, base, travel)
     with turn(context):

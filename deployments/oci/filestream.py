@@ -32,9 +32,19 @@ class There:
     halves: Mapping[int, int] = field(default_factory=dict)
 
 
-def pack(data: bytes) -> bytes:
-    """One Zstandard frame, for what is small enough to be worth the higher level."""
-    return zstd.compress(data, _HIGH)
+def pack(data: bytes, before: bytes = b"") -> bytes:
+    """One Zstandard frame, for what is small enough to be worth the higher level.
+
+    With ``before`` it is a difference: ``zstd -d --long=27 --patch-from=BEFORE`` reads it.
+    """
+    if not before:
+        return zstd.compress(data, _HIGH)
+    options: dict[int, int] = {
+        zstd.CompressionParameter.compression_level: _HIGH,
+        zstd.CompressionParameter.window_log: min(27, max(10, (len(before) + len(data)).bit_length())),
+    }
+    packer = zstd.ZstdCompressor(options=options, zstd_dict=zstd.ZstdDict(before, is_raw=True).as_prefix)
+    return packer.compress(data, packer.FLUSH_FRAME)
 
 
 def archive(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from deployments.core.filetransfer import transfer
 from deployments.core.filetree import FileTree
 from deployments.execution.file_deltas import file_blobs, file_forms, known_delta
+from deployments.execution.files_sender import LISTED_FROM
 from deployments.oci.errors import BlobMissing
 from deployments.oci.filestream import pack
 
@@ -22,7 +23,7 @@ SAMPLES = 40
 SAMPLE = 64 * 1024
 """How many files are looked at, the largest first, and how many bytes of each."""
 PER_FILE = 45
-"""Bytes of the compressed manifest for each file of a release: half of a SHA-256 in hex, and some of a path."""
+"""Bytes of the compressed manifest for each file that it has to name: half of a SHA-256 in hex, some of a path."""
 
 
 def with_estimates(pairs: Sequence[tuple[Desired, Held]]) -> list[tuple[Desired, Held]]:
@@ -48,7 +49,9 @@ def with_estimates(pairs: Sequence[tuple[Desired, Held]]) -> list[tuple[Desired,
 
 def _estimate(before: FileTree, after: FileTree) -> int:
     travel, forms = transfer(before, after), file_forms()
-    total, whole = len(after.entries) * PER_FILE, list(travel.whole)
+    known = {(each.path, each.sha256) for each in before.entries} if len(before.entries) >= LISTED_FROM else set()
+    total = PER_FILE * (1 + sum((each.path, each.sha256) not in known for each in after.entries))
+    whole = list(travel.whole)
     for each in travel.alike:
         size = known_delta(each, forms)
         if size is None:

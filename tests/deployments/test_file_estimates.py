@@ -38,7 +38,7 @@ def stream_size(before: FileTree, after: FileTree) -> int:
     travel = transfer(before, after)
     deltas = tuple(make_deltas(travel.alike, threading.Event()))
     out: Any = SimpleNamespace(thin=False)
-    return sum(map(len, Packed(run, out, 1, travel, deltas, resume=False).stream(None)))
+    return sum(map(len, Packed(run, out, (1, before), travel, deltas, resume=False).stream(None)))
 
 
 def test_a_first_release_is_estimated_from_samples() -> None:

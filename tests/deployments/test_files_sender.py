@@ -160,7 +160,8 @@ def send(
     run: Any = Run(program, release, after)
     travel = transfer(before, after)
     out = Outflow(run)
-    sender = Packed(run, out, base, travel, tuple(make_deltas(travel.alike, run.context.stop)), resume=resume)
+    known = (base, before) if base else None
+    sender = Packed(run, out, known, travel, tuple(make_deltas(travel.alike, run.context.stop)), resume=resume)
     sender.send()
     return Sent(out.sent, sender.how)
 
@@ -335,3 +336,31 @@ def test_a_limit_of_bandwidth_holds_for_files_too(as_root: Program, monkeypatch:
     assert evidence["files bytes"] > 300_000
     assert time.monotonic() - began > 1.0
     assert tree(as_root.service / "releases/1")["a"]
+
+
+def test_of_many_files_the_list_travels_as_a_difference(as_root: Program) -> None:
+    files = {f"d{n % 7}/f{n}": NOISE.randbytes(20) for n in range(2000)}
+    before = taken_in(files)
+    first = send(as_root, 1, FileTree(), before).sent
+    assert (as_root.service / "manifests/1").read_bytes() == before.encode()
+    after = files | {"d1/f1": b"changed", "é 漢": b"new"}
+    del after["d0/f0"]
+    second = send(as_root, 2, before, taken_in(after), base=1).sent
+    assert second < 1500 < first / 50
+    assert tree(as_root.service / "releases/2") == after
+    assert (as_root.service / "manifests/2").read_bytes() == taken_in(after).encode()
+
+
+@pytest.mark.parametrize("content", [None, b"[]"])
+def test_a_node_that_has_no_list_is_sent_the_whole_one(as_root: Program, content: bytes | None) -> None:
+    files = {f"f{n}": NOISE.randbytes(20) for n in range(300)}
+    before = taken_in(files)
+    send(as_root, 1, FileTree(), before)
+    kept = as_root.service / "manifests/1"
+    kept.unlink() if content is None else kept.write_bytes(content)
+    after = files | {"f1": b"changed"}
+    assert send(as_root, 2, before, taken_in(after), base=1).sent < 20_000
+    assert tree(as_root.service / "releases/2") == after
+    shutil.rmtree(as_root.service / "releases/1")
+    send(as_root, 3, FileTree(), before)
+    assert {path.name for path in (as_root.service / "manifests").iterdir()} == {"2", "3"}

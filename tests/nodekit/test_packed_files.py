@@ -297,6 +297,9 @@ def test_a_packed_manifest_that_is_not_of_the_form_is_refused(based: Program, wh
         {"resume": "yes", "coding": "zstd"},
         {"resume": -1, "coding": "zstd"},
         {"coding": "zstd", "manifest_bytes": 3},
+        {"coding": "zstd", "manifest_base": "a" * 64},
+        {"coding": "zstd", "manifest_base": "../../../../etc/shadow"},
+        {"manifest_base": "a" * 64},
     ],
 )
 def test_a_bad_head_is_refused(as_root: Program, head: dict[str, object]) -> None:
@@ -311,6 +314,13 @@ def test_a_manifest_that_unpacks_without_end_is_refused(as_root: Program) -> Non
     assert len(body) < 100_000
     head = b'{"manifest_bytes":%d,"coding":"zstd"}\n' % len(body)
     assert as_root.command(node_commands.stage_files((1, 1), "www", 1), head + body).code == "bad-input"
+
+
+def test_a_list_that_the_node_has_not_kept_is_asked_for(based: Program) -> None:
+    body = zstd.compress(json.dumps({"files": [], "sent": []}).encode())
+    line = {"manifest_bytes": len(body), "coding": "zstd", "manifest_base": "a" * 64}
+    said = based.command(node_commands.stage_files((1, 1), "www", 2, 1), json.dumps(line).encode() + b"\n" + body)
+    assert said.code == "no-manifest"
 
 
 def cut_files() -> dict[str, bytes]:

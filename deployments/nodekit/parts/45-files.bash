@@ -4,7 +4,8 @@
 #
 # Where the node has zstd, the line may also say "coding":"zstd" (manifest and archive are then compressed) and
 # "resume":1 (what arrived stays for the next attempt; see the next part), and the manifest may name files that come
-# from the base release: "copied" (from another path) and "patched" (a difference to be applied to a file of it).
+# from the base release: "copied" (from another path) and "patched" (a difference to be applied to a file of it). With
+# "manifest_base":SHA256 the manifest itself is a difference to the list of the base release's files, which is kept.
 
 readonly files_limit=200000
 readonly bytes_limit=$(( 64 * 1024 * 1024 * 1024 ))
@@ -17,7 +18,7 @@ verb_stage_files() {
   coding=$(request_field "$line" coding) resume=$(request_field "$line" resume)
   [[ $coding == '' || $coding == zstd ]] || fail bad-input "Of codings only zstd is known."
   [[ $resume == '' || ($resume == 1 && $coding == zstd) ]] || fail bad-input "Only what comes with the coding zstd can be resumed."
-  receive_manifest "$(request_field "$line" manifest_bytes)"
+  receive_manifest "$(request_field "$line" manifest_bytes)" "$(request_field "$line" manifest_base)"
   read_manifest
   lock "stage-${option[service]}" 10
   check_fence "service-${option[service]}"
@@ -40,19 +41,38 @@ verb_stage_files() {
   verify_tree "$tree"
   publish "$tree" "$directory/${option[release]}"
   forget_arrivals "$services/${option[service]}"
+  keep_manifest "$services/${option[service]}"
   succeed --argjson files "$(wc -l <"$work/sizes")" --argjson sent "$(wc -l <"$work/sent")" --argjson already false
 }
 
-# receive_manifest BYTES: into $work/manifest. Whatever it unpacks to, no more than the limit is kept of it.
+# receive_manifest BYTES BASE: into $work/manifest. Whatever it unpacks to, no more than the limit is kept of it.
 receive_manifest() {
+  local old=/dev/null from=()
   [[ $1 =~ ^[1-9][0-9]{0,8}$ ]] && (( $1 <= manifest_limit )) || fail bad-input "The manifest's size is missing or above 64 MiB."
+  [[ -z $2 || ($2 =~ ^$hex64$ && -n $coding && -n ${option[base]+set}) ]] || fail bad-input "What the manifest is a difference to is not of the form expected."
   head -c "$1" >"$work/manifest"
   (( $(stat -c %s "$work/manifest") == $1 )) || fail bad-input "Standard input ended inside the manifest."
   [[ -n $coding ]] || return 0
+  if [[ -n $2 ]]; then
+    old=$services/${option[service]}/manifests/${option[base]}
+    [[ -f $old && $(sha256sum <"$old") == "$2  -" ]] || fail no-manifest "The list of release ${option[base]}'s files is not on this node. Nothing was changed; send the whole manifest."
+    from=(--long=27 --patch-from=/dev/fd/3)
+  fi
   mv -- "$work/manifest" "$work/manifest.zst"
-  unprivileged zstd -q -d -c <"$work/manifest.zst" | head -c "$(( manifest_limit + 1 ))" >"$work/manifest" ||
+  unprivileged zstd -q -d "${from[@]}" -c <"$work/manifest.zst" 3<"$old" | head -c "$(( manifest_limit + 1 ))" >"$work/manifest" ||
     fail bad-input "The manifest is not compressed as it should be, or is above 64 MiB."
   (( $(stat -c %s "$work/manifest") <= manifest_limit )) || fail bad-input "The manifest is above 64 MiB."
+}
+
+# keep_manifest SERVICE_DIRECTORY: the list of the release's files, in the one form that it has everywhere: it is what the
+# next release's manifest may be a difference to, applied by the user without rights. Lists of releases that are gone go.
+keep_manifest() {
+  local path
+  mkdir -p -m 0700 -- "$1/manifests"
+  jq -cjS '.files | map({mode, path, sha256, size})' "$work/manifest" | store "$1/manifests/${option[release]}" 0644
+  for path in "$1"/manifests/*; do
+    [[ -e $1/releases/${path##*/} ]] || rm -f -- "$path"
+  done
 }
 
 unprivileged() { setpriv --reuid="$unpack_uid" --regid="$unpack_uid" --clear-groups --no-new-privs --inh-caps=-all --bounding-set=-all "$@"; }

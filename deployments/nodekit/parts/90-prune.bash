@@ -65,7 +65,7 @@ verb_remove() {
     sync -- "$quadlets"
     systemctl daemon-reload
   fi
-  for name in deployed incoming releases certs credentials supervisor; do
+  for name in deployed incoming manifests releases certs credentials supervisor; do
     rm -rf --one-file-system -- "${directory:?}/$name"
   done
   [[ -z ${option[with-data]+set} ]] || rm -rf --one-file-system -- "$directory"
