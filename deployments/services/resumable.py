@@ -154,8 +154,8 @@ def _ended(upload: Upload) -> Operation | None:
 def _refuse(upload: Upload, *, claimed: str, actual: str, actor: User, request: HttpRequest | None) -> None:
     """Remove it and raise UploadRefused; nothing if it has ended otherwise meanwhile."""
     reason = (
-        "The file arrived with other bytes than it was sent with, and was removed. Upload it again, and leave it as it "
-        f"is meanwhile. Its SHA-256 is {actual}; {claimed} was announced."
+        "The file arrived with other bytes than it was sent with, and was removed. Upload it again, and leave it as "
+        f"it is meanwhile. Its SHA-256 is {actual}; {claimed} was announced."
     )
     with transaction.atomic():
         changed = Upload.objects.unfinished().filter(pk=upload.pk).update(state=Upload.State.REFUSED, reason=reason)

@@ -46,6 +46,7 @@ def app(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def alice(people: People, site: UploadSite) -> Iterator[UploadPage]:
+    site.clear()
     page = people.page("alice")
     yield UploadPage(page, site.address)
     page.close()

@@ -6,6 +6,8 @@ import os
 import random
 import re
 import signal
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from playwright.sync_api import Page, Request, expect
@@ -52,6 +54,13 @@ class UploadSite:
         killed = self.installation.pids()["web"]
         os.kill(killed, signal.SIGKILL)
         wait_until(lambda: self.installation.pids().get("web") not in {killed, None}, what="another web process")
+
+    def clear(self) -> None:
+        """Remove what another test left unfinished."""
+        with closing(sqlite3.connect(self.uploads.parent / "ffsweb.sqlite3", timeout=20)) as database, database:
+            rows = database.execute("DELETE FROM deployments_upload WHERE state = 'open' RETURNING key").fetchall()
+        for (key,) in rows:
+            (self.uploads / key).unlink(missing_ok=True)
 
     def waiting(self) -> list[int]:
         """Sizes of the files that are here now."""

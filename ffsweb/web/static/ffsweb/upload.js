@@ -59,7 +59,7 @@ class Run {
       storeFingerprintForResuming: false, // the server knows what is unfinished, and tells every browser
       onShouldRetry: (error) => this.again(error),
       onProgress: (sent) => this.show(sent),
-      onChunkComplete: () => this.say(""),
+      onChunkComplete: () => this.say("Sending …"),
       onError: (error) => this.failed(error),
       onSuccess: () => this.finish(),
     });
@@ -81,7 +81,7 @@ class Run {
     section.removeAttribute("data-paused");
     part("pause").hidden = false;
     part("continue").hidden = true;
-    this.say("");
+    this.say("Sending …");
     this.upload.start();
   }
 
