@@ -79,7 +79,7 @@ def test_a_disk_that_fills_up_after_the_plan_fails_the_deploy_with_the_service_u
 
     monkeypatch.setattr(stage, "stage", filled_up)
     ended = run(deploys.request_deploy(plan=plan, actor=site.fleet.alice))
-    one_message(ended, "failed", "The disk is full.")
+    one_message(ended, "failed", "The disk is too full")
     assert ended.message.endswith(UNTOUCHED)
     assert (site.container(), images_on(site)) == (container, images)
     assert get(site.node)["version"] == "1.0"
