@@ -211,3 +211,40 @@ def test_nothing_that_a_node_says_raises_anything_else(path: str, value: object)
         facts_from(changed(path, value))
     except FactsError:
         pass
+
+
+def test_what_decides_about_a_push_is_read_where_the_node_tells_it() -> None:
+    older = facts_from(FACTS)
+    assert (older.tools, older.partial_pulls, older.cpus, older.fetched, older.chunked) == (
+        frozenset(),
+        False,
+        0,
+        {},
+        frozenset(),
+    )
+    told = {"tools": ["curl", "zstd"], "partial_pulls": True, "cpus": 4, "fetched": {ID: 4096}}
+    facts = facts_from(FACTS | told | {"images_held": FACTS["images_held"] | {"chunked": [ID]}})
+    assert (facts.tools, facts.partial_pulls, facts.cpus) == (frozenset({"curl", "zstd"}), True, 4)
+    assert facts.fetched == {ID: 4096}
+    assert facts.chunked == {ID}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"tools": "curl"},
+        {"tools": ["curl; id"]},
+        {"tools": ["a"] * 21},
+        {"partial_pulls": "true"},
+        {"cpus": -1},
+        {"fetched": [ID]},
+        {"fetched": {"../x": 1}},
+        {"fetched": {ID: -1}},
+        {"fetched": {f"sha256:{at:064x}": 1 for at in range(101)}},
+        {"images_held": {"ids": [], "diff_ids": [], "chunked": ["x"]}},
+        {"images_held": {"ids": [], "diff_ids": [], "chunked": [ID] * 50_001}},
+    ],
+)
+def test_what_decides_about_a_push_is_bounded(wrong: dict[str, Any]) -> None:
+    with pytest.raises(FactsError):
+        facts_from(FACTS | wrong)

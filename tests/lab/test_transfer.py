@@ -146,9 +146,10 @@ def test_a_blob_that_is_not_the_one_announced_is_refused(empty: Machine, dashboa
 def test_without_the_room_not_a_byte_comes(empty: Machine, dashboard: Dashboard) -> None:
     image = dashboard.image(BASE, APP)
     other = f"/var/lib/ffs-node/fetch/{'0' * 64}/pieces"
-    for way in ("pull", "fetch"):
+    ways: tuple[Way, ...] = ("pull", "fetch")
+    for way in ways:
         empty.root("mkdir", "-p", other)
-        pushed = dashboard.push(empty, image, way=way, need=10**13)  # type: ignore[arg-type]
+        pushed = dashboard.push(empty, image, way=way, need=10**13)
         assert pushed.answer.code == "disk-full"
         assert pushed.bytes == 0
         # What was kept of other images made room first.

@@ -127,7 +127,7 @@ def test_a_push_that_is_cancelled_ends_on_the_node_within_seconds(empty: Machine
 def damage(machine: Machine, image: ImportedImage, at: int) -> Path:
     """The directory of the image's layer ``at``, as this machine sees it."""
     record = machine.root("cat", "/var/lib/containers/storage/overlay-layers/layers.json")
-    rows = {row["diff-digest"]: row["id"] for row in json.loads(record)}
+    rows: dict[str, str] = {row["diff-digest"]: row["id"] for row in json.loads(record)}
     return machine.node.root / "var/lib/containers/storage/overlay" / rows[image.layers[at].diff_id] / "diff"
 
 
