@@ -13,19 +13,18 @@ loses nothing).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from . import transfer_cost as cost
-from .sizes import shown_bytes
 from .transfer_values import CHUNKED, DELTA, FETCH, NONE, PULL, RAW, ZSTD, LayerTransfer, Transfer
+from .transfer_words import FETCH_TOOLS, explained
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .transfer_values import Base, FormKind, Sendable, Task
 
-FETCH_TOOLS = frozenset({"curl", "zstd", "skopeo"})
 PARTIAL_PODMAN = (5, 0)
 THRIFT = 1.1
 THIN = 3_000_000.0
@@ -159,55 +158,6 @@ def _fits(task: Task, transfer: Transfer) -> bool:
 
 
 def _explained(task: Task, best: _Candidate, candidates: list[_Candidate], reason: str) -> Transfer:
-    transfer = best.transfer
-    words = [_described(transfer), f"About {_seconds(transfer.seconds)} {_link(task)}.", reason]
-    others = [each for each in candidates if each is not best]
-    words += [
-        f"{_NAMES[each.kind]} would send {shown_bytes(each.transfer.bytes)} in {_seconds(each.transfer.seconds)}."
-        for each in others
-    ]
-    if not task.receiver.tools >= FETCH_TOOLS:
-        lacking = ", ".join(sorted(FETCH_TOOLS - task.receiver.tools))
-        words.append(f"Differences cannot be sent: the node lacks {lacking}.")
-    why = " ".join(word for word in words if word)
-    return Transfer(
-        transfer.way,
-        transfer.total,
-        transfer.layers,
-        transfer.bytes,
-        round(transfer.seconds, 1),
-        why,
-        transfer.images,
-        transfer.temporary,
-    )
-
-
-_NAMES = {"pull": "A plain pull", "chunked": "A pull of changed files", "fetch": "Fetching it"}
-_FORMS = (
-    (DELTA, "{} as a difference to what the node holds", "{} as differences to what the node holds"),
-    (CHUNKED, "{} file by file", "{} file by file"),
-    (ZSTD, "{} compressed", "{} compressed"),
-    (RAW, "{} as it is", "{} as they are"),
-)
-
-
-def _described(transfer: Transfer) -> str:
-    parts = []
-    for form, one, many in _FORMS:
-        count = sum(layer.form == form for layer in transfer.layers)
-        if count:
-            parts.append((one if count == 1 else many).format(f"{count} layer{'s' if count > 1 else ''}"))
-    how = "podman pulls" if transfer.way == PULL else "the node fetches"
-    text = f"{how} {', '.join(parts)}: {shown_bytes(transfer.bytes)}."
-    return text[0].upper() + text[1:]
-
-
-def _seconds(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
-
-
-def _link(task: Task) -> str:
-    link = task.link
-    known = "measured" if link.measured else "assumed, nothing was measured yet"
-    capped = ", as far as its limit lets it" if link.cap and link.cap < link.rate else ""
-    return f"at {shown_bytes(int(link.usable))}/s and {link.round_trip * 1000:.0f} ms ({known}{capped})"
+    others = [(each.kind, each.transfer) for each in candidates if each is not best]
+    why = explained(task, best.transfer, others, reason)
+    return replace(best.transfer, seconds=round(best.transfer.seconds, 1), why=why)

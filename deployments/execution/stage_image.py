@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from deployments.core import node_commands
 from deployments.core.node_events import Event, Progress, Refused
-from deployments.core.sizes import shown_bytes
+from deployments.core.sizes import exact_bytes, shown_bytes
 from deployments.core.transfer_again import again_without
-from deployments.core.transfer_request import FetchBlob, image_request
+from deployments.core.transfer_request import image_request
 from deployments.core.transfer_values import FETCH, NONE, PULL, Without
 from deployments.execution.errors import TargetFailed
 from deployments.execution.node_program import LONG
 from deployments.execution.pushing import pace_of, turn
-from deployments.execution.transfer_forms import Chooser
+from deployments.execution.transfer_forms import Chooser, blobs_of
 from deployments.execution.transfer_meter import Meter, remember_link
 from deployments.execution.transfer_task import forms, others_of
 from deployments.models import Image
@@ -151,7 +151,7 @@ class _Push:
                     manifest=manifest,
                     way=FETCH if transfer.way == FETCH else PULL,
                     need=transfer.need,
-                    blobs=_blobs(transfer, found),
+                    blobs=blobs_of(transfer, found),
                 ),
                 timeout=max(LONG, 4 * transfer.seconds),
                 tell=self._tell,
@@ -193,8 +193,8 @@ class _Push:
         self._context.progress(self._target, transfer.bytes, transfer.bytes)
         before = f" {shown_bytes(kept)} were there from an attempt that was cut." if kept else ""
         self._log(
-            f"The image is on the node: {_exactly(sent)} sent of {_exactly(transfer.total)} in {seconds:.1f} s; "
-            f"the plan said {_exactly(expected)}.{before}"
+            f"The image is on the node: {exact_bytes(sent)} sent of {exact_bytes(transfer.total)} "
+            f"in {seconds:.1f} s; the plan said {exact_bytes(expected)}.{before}"
         )
         way = {NONE: "nothing was missing", FETCH: "fetched"}.get(transfer.way, "pulled")
         return {
@@ -207,25 +207,3 @@ class _Push:
 
     def _log(self, text: str, stream: str = "info") -> None:
         self._context.log(text, target=self._target, stream=stream)
-
-
-def _blobs(transfer: Transfer, found: dict[str, Form]) -> list[FetchBlob]:
-    return [
-        FetchBlob(
-            digest=found[layer.diff_id].digest if layer.diff_id in found else layer.diff_id,
-            size=found[layer.diff_id].size if layer.diff_id in found else layer.size,
-            form=layer.form if layer.diff_id in found else "raw",
-            diff_id=layer.diff_id,
-            diff_size=layer.size,
-            base=layer.base,
-        )
-        for layer in transfer.layers
-    ]
-
-
-def _exactly(count: int) -> str:
-    """With three digits, so that what was sent can be compared with what was planned."""
-    for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
-        if count >= size:
-            return f"{count / size:.2f} {unit}"
-    return f"{count} bytes"

@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .descriptors import Descriptor
 from .digests import digest_of
 from .documents import canonical_json
 from .errors import BlobDamaged
@@ -75,8 +76,8 @@ def _chunked(wanted: Wanted, store: Store, directory: Path, stop: threading.Even
     policy.write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
     _layout(old, wanted.diff_id, store)
     words = ("exec", "skopeo", "copy", "--quiet", "--policy", str(policy), "--dest-compress-format", "zstd:chunked")
-    words += ("--dest-compress", f"oci:{old}:layer", f"oci:{new}:layer")
-    _run(words, NICE[wanted.quality], stop, directory)
+    ways = ("--dest-compress", f"oci:{old}:layer", f"oci:{new}:layer")
+    _run((*words, *ways), NICE[wanted.quality], stop, directory)
     index = json.loads((new / "index.json").read_bytes())
     name = str(index["manifests"][0]["digest"])
     manifest = parse_document((new / "blobs/sha256" / name.removeprefix("sha256:")).read_bytes(), "The manifest")
@@ -110,8 +111,8 @@ def _layout(directory: Path, diff_id: str, store: Store) -> None:
     manifest = manifest_of(config, [(diff_id, source.stat().st_size)], docker=False).encode()
     for data in (config, manifest):
         (blobs / digest_of(data).removeprefix("sha256:")).write_bytes(data)
-    entry = {"mediaType": OCI_MANIFEST, "digest": digest_of(manifest), "size": len(manifest)}
-    entry["annotations"] = {"org.opencontainers.image.ref.name": "layer"}  # type: ignore[assignment]
+    name = (("org.opencontainers.image.ref.name", "layer"),)
+    entry = Descriptor(OCI_MANIFEST, digest_of(manifest), len(manifest), name).as_json()
     (directory / "index.json").write_bytes(canonical_json({"schemaVersion": 2, "manifests": [entry]}))
     (directory / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
 
