@@ -52,10 +52,12 @@ class Dashboard:
 
     def run_queued(self) -> None:
         """Do what the worker would do by itself now."""
+        from deployments.execution import convert
         from ffsweb.operations.models import Operation
         from ffsweb.operations.states import State
         from tests.deployments.fleet import run
 
+        convert.request_due()  # as the clock does
         while (waiting := Operation.objects.filter(state=State.QUEUED).first()) is not None:
             run(waiting)
 
