@@ -6,9 +6,9 @@ Two ways lead to the same image, verified by the same digests:
 ``fetch``  the node's program fetches blobs and puts the layers together: deltas, and parts that survive a cut.
 
 Estimated seconds = making the forms that nobody needed before + bytes over the link + round trips + the node's work.
-The least wins, with three exceptions: no way is taken that sends a tenth more than a plain pull (links are shared);
-on a thin link the leanest is taken unless it takes twice as long; what takes long on the link is fetched (a cut then
-loses nothing).
+The least wins, with three exceptions: no way is taken that sends a tenth more than a plain pull; the one with the
+fewest bytes is taken if it takes hardly longer, on a thin link even if it takes twice as long, in a fast network
+never (links are shared); what takes long on the link is fetched (a cut then loses nothing).
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ PARTIAL_PODMAN = (5, 0)
 THRIFT = 1.1
 THIN = 3_000_000.0
 """Bytes per second up to which a link is a thin one: 24 Mbit/s."""
+ROOMY, HARDLY = 50_000_000.0, 0.5
+"""Bytes per second from which on bytes are free, and the seconds (or a tenth of the whole) that saving them may cost
+below that."""
 RESUME_FROM = 30.0
 """Seconds on the link from which a cut that loses everything is worse than some work more for the node."""
 MARGIN = 200_000_000
@@ -67,11 +70,13 @@ def plan_transfer(task: Task) -> Transfer:
     lean = min((each.transfer.bytes for each in fitting if each.kind == "pull"), default=None)
     thrifty = [each for each in fitting if lean is None or each.transfer.bytes <= THRIFT * lean]
     best = min(thrifty, key=lambda each: (each.transfer.seconds, each.transfer.bytes))
-    if task.link.usable <= THIN:
-        leanest = min(thrifty, key=lambda each: each.transfer.bytes)
-        saves = THRIFT * leanest.transfer.bytes < best.transfer.bytes
-        if saves and leanest.transfer.seconds <= 2 * best.transfer.seconds:
-            return _explained(task, leanest, candidates, "On a link like this the fewest bytes count.")
+    thin = task.link.usable <= THIN
+    leanest = min(thrifty, key=lambda each: each.transfer.bytes)
+    fastest = best.transfer.seconds
+    allowed = 2 * fastest if thin else max(1.1 * fastest, fastest + HARDLY) if task.link.usable < ROOMY else 0.0
+    if THRIFT * leanest.transfer.bytes < best.transfer.bytes and leanest.transfer.seconds <= allowed:
+        reason = "On a link like this the fewest bytes count." if thin else "It sends the fewest bytes."
+        return _explained(task, leanest, candidates, reason)
     safe = [each for each in thrifty if each.transfer.way == FETCH]
     if best.transfer.way == PULL and best.on_the_link >= RESUME_FROM and safe:
         return _explained(task, safe[0], candidates, "It takes long, and what has arrived survives a cut this way.")
