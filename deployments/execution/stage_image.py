@@ -21,6 +21,7 @@ from deployments.execution.node_program import LONG
 from deployments.execution.pushing import pace_of, turn
 from deployments.execution.transfer_forms import Chooser, blobs_of
 from deployments.execution.transfer_meter import Meter, remember_link
+from deployments.execution.transfer_order import LowestFirst, order_of
 from deployments.execution.transfer_task import forms, others_of
 from deployments.models import Image
 from deployments.models.image_store import store
@@ -59,6 +60,7 @@ class _Push:
         self._began = time.monotonic()
         self._chooser: Chooser | None = None
         self._transfer: Transfer | None = None
+        self._order: LowestFirst | None = None
         self._cuts, self._patience = 0, self._began + BUSY_SECONDS
 
     def run(self, facts: NodeFacts) -> dict[str, Any]:
@@ -118,6 +120,7 @@ class _Push:
             transfer, found = self._choose(facts, link, without)
             with self._forms.use(found.values()), turn(self._context):
                 self._say_what_comes(transfer)
+                self._order = order_of(transfer, found, link, self._context.checkpoint)
                 kept = self._send(transfer, found)
         except ImageError as error:
             raise TargetFailed(str(error)) from error
@@ -174,6 +177,8 @@ class _Push:
     def _count(self, digest: str, more: int) -> None:
         self._context.checkpoint()
         self._meter.count(digest, more)
+        if self._order is not None:
+            self._order.sent(digest, more)
 
     def _tell(self, event: Event) -> None:
         if isinstance(event, Progress) and event.total:
