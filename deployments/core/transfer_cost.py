@@ -15,12 +15,12 @@ CHANNELS = 6
 SEGMENTED = 8 * 1024 * 1024
 """A larger blob is fetched over several channels at once."""
 
-PACK_RATE = {ZSTD: 120e6, DELTA: 120e6}
+PACK_RATE = {ZSTD: 120e6, DELTA: 200e6}
 """A quick form is made so fast, once for all nodes."""
 EXPORT_RATE, PATCH_RATE = 300e6, 600e6
 """An old layer is written out of a node's store, and a delta applied to it, by the bytes of the layer: what that
 costs more than unpacking a compressed layer."""
-PACKED, PATCHED, UNLIKE = 0.33, 0.04, 0.25
+PACKED, PATCHED, UNLIKE = 0.33, 0.02, 0.25
 """Bytes of a form that was not made yet, for one byte of the layer: packed, patched, patched with a layer of another
 size altogether."""
 
