@@ -152,10 +152,14 @@ def _heartbeats(it: Fields) -> Heartbeats | None:
                 state=row.text("state"),
                 beat_age=row.maybe_decimal("heartbeat_age"),
                 restarts=row.maybe_whole("restarts") or 0,
+                reason=row.maybe_text("reason") or "",
             )
             for row in beats.rows("children", 100)
         )
-        return Heartbeats(at=beats.decimal("at"), state=beats.text("state"), children=children)
+        earlier = beats.optional_group("before")
+        words = (earlier.maybe_text("state"), earlier.maybe_text("reason")) if earlier else ()
+        before = "; ".join(dict.fromkeys(word for word in words if word))
+        return Heartbeats(at=beats.decimal("at"), state=beats.text("state"), children=children, before=before)
     except FactsError:
         return None
 

@@ -85,6 +85,10 @@ class Fields:
             raise self._bad(name)
         return _UNPRINTABLE.sub("?", value[:_TEXT])
 
+    def maybe_text(self, name: str) -> str | None:
+        """As :meth:`text`, or None if it is missing or null."""
+        return self._maybe(name, self.text)
+
     def match(self, name: str, pattern: str) -> str:
         """A text that matches wholly."""
         value = self._values.get(name)

@@ -44,15 +44,21 @@ class Child:
     state: str
     beat_age: float | None
     restarts: int = 0
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Heartbeats:
-    """The supervisor's own word at ``at`` (UTC epoch, by the node's clock). The service could forge it."""
+    """The supervisor's own word at ``at`` (UTC epoch, by the node's clock). The service could forge it.
+
+    ``reason`` of a child is why it is not well, or was not the last time; ``before`` is the last word of the
+    container before this one, and why its programs were restarted.
+    """
 
     at: float
     state: str
     children: tuple[Child, ...]
+    before: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,9 @@ class MachineService:
     @classmethod
     def of(cls, name: str, ports: Iterable[Mapping[str, object]], supervision: str = "supervisor") -> MachineService:
         """From a Service row: ``ports`` as stored there. Raises MachineError."""
-        return cls(name, tuple(_port(name, port) for port in ports), Mode(supervision))
+        # What is detected is known with the first release; until then the unit waits and the mode says nothing.
+        mode = Mode.SUPERVISOR if supervision == "auto" else Mode(supervision)
+        return cls(name, tuple(_port(name, port) for port in ports), mode)
 
 
 def _port(service: str, port: Mapping[str, object]) -> Port:

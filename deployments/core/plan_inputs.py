@@ -22,6 +22,7 @@ class Desired:
     names. ``architecture`` is the image's (``amd64``), ``architectures`` are those that the release has an image for.
     ``certificate`` is a fingerprint ("" for none) with ``certificate_days`` left, ``credentials`` the version of the
     sealed settings ("" for none) and ``credential_names`` what is in it.
+    ``watched_because`` says why it is this ``mode``, and ``unfit`` why the image cannot run in it ("" if it can).
     """
 
     key: str
@@ -34,6 +35,8 @@ class Desired:
     layers: tuple[Layer, ...]
     unit: str
     mode: Mode = Mode.SUPERVISOR
+    watched_because: str = ""
+    unfit: str = ""
     files: FileTree = field(default_factory=FileTree)
     certificate: str = ""
     certificate_days: int | None = None

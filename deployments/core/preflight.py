@@ -164,9 +164,14 @@ def _unit_on_node(held: Held, service: ServiceFacts | None) -> Check:
 
 
 def _supervision(desired: Desired) -> Check:
+    said = f"Mode {desired.mode.value}. {desired.watched_because}".rstrip()
+    if desired.unfit:
+        return Check("Supervision", AMBER, f"{said} But it seems not to fit: {desired.unfit}")
     if desired.mode is Mode.NONE:
-        return Check("Supervision", AMBER, "Nobody says that the service is ready: only a crash will be noticed.")
-    return Check("Supervision", GREEN, f"Mode {desired.mode.value}.")
+        return Check(
+            "Supervision", AMBER, f"{said} Nobody says that the service is ready: only a crash will be noticed."
+        )
+    return Check("Supervision", GREEN, said)
 
 
 def unit_digest(text: str) -> str:

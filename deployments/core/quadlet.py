@@ -116,7 +116,8 @@ def _exec(spec: UnitSpec) -> list[str]:
     if spec.mode is not Mode.SUPERVISOR or not spec.release:
         return []
     words = " ".join(quote_word(word) for word in (*spec.entrypoint, *spec.command))
-    return [f"Entrypoint={spec.interpreter}", f"Exec={layout.IN_SUPERVISOR} --sd-notify -- {words}"]
+    probe = f" --probe {quote_word(spec.probe)}" if spec.probe else ""
+    return [f"Entrypoint={spec.interpreter}", f"Exec={layout.IN_SUPERVISOR} --sd-notify{probe} -- {words}"]
 
 
 def _service(spec: UnitSpec) -> list[str]:

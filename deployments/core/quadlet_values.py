@@ -35,7 +35,8 @@ class UnitSpec:
     """All that a unit says. ``render`` refuses values that could say more than that.
 
     ``release`` is 0 and ``image_id`` empty before the first deploy. ``entrypoint`` and ``command`` are those of the
-    image; they, ``interpreter`` and ``supervisor`` (the SHA-256 of its file) count in supervisor mode only.
+    image; they, ``interpreter``, ``supervisor`` (the SHA-256 of its file) and ``probe`` (what the supervisor asks, if
+    the program writes no heartbeats) count in supervisor mode only.
     ``environment`` holds plain settings, never sealed ones. ``credentials`` names what systemd hands to the service
     (``env.NAME``, ``cert_pass``), all of one ``credentials_version``. Times are in seconds; a ``watchdog`` of 0 means
     none (it counts only where the container notifies by itself).
@@ -54,6 +55,7 @@ class UnitSpec:
     credentials: tuple[str, ...] = ()
     supervisor: str = ""
     interpreter: str = ""
+    probe: str = ""
     entrypoint: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
     operation: str = ""

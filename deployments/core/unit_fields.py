@@ -30,6 +30,7 @@ OPERATION = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 CREDENTIAL = re.compile(r"cert_pass|env\.[A-Za-z_][A-Za-z0-9_]{0,127}")
 PROGRAM = re.compile(r"(?=.{1,200}\Z)(/[A-Za-z0-9_+-][A-Za-z0-9._+-]*)+")
+PROBE = re.compile(r"https?://[!-\"$-~]{1,190}|tcp:[A-Za-z0-9.:\[\]_-]{1,190}")
 DOCUMENTATION = re.compile(r"https?://[A-Za-z0-9._~:/?#@!&()*+,;=-]{1,500}")
 
 OURS = ("WATCHDOG_USEC", "WATCHDOG_PID", "NOTIFY_SOCKET", "CREDENTIALS_DIRECTORY")
@@ -58,6 +59,8 @@ def check_spec(spec: UnitSpec) -> None:
         value = getattr(spec, field)
         if value:
             _match(field, value, pattern)
+    if spec.probe:
+        _match("probe", spec.probe, PROBE)
     if spec.documentation:
         _match("documentation", spec.documentation, DOCUMENTATION)
     check_ports(spec.ports)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import structlog
 from django.utils import timezone
 
-from deployments.execution.imports import store
 from deployments.models import Collection
+from deployments.models.image_store import store
 from deployments.oci.errors import ImageError, StoreBusy
 from deployments.oci.store import gc
 

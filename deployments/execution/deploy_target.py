@@ -12,7 +12,6 @@ from deployments.core.gates import FAILED, GateSpec
 from deployments.core.node_events import NOT_CONFIRMED, Refused
 from deployments.core.plan import Held, effect_hash, make_plan
 from deployments.core.plan import Plan as PlanValue
-from deployments.core.quadlet import Mode
 from deployments.execution import readings, stage
 from deployments.execution.conversation import Conversation
 from deployments.execution.errors import Gone, TargetFailed
@@ -121,7 +120,7 @@ class DeployTarget:
         if self._confirmed:
             return
         spec = GateSpec(
-            mode=Mode(self.service.supervision),
+            mode=self.wanted.mode,
             image_id=self.wanted.image_id,
             began=self.began or time.monotonic(),
             start_timeout=float(self.service.start_timeout),

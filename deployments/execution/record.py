@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING
 
 from django.db import transaction
 
+from deployments.core.supervision import interpreter_among, tells_of_python
 from deployments.models import Image
 from deployments.models.content import main_first
+from deployments.models.image_store import store
+from deployments.oci.contents import files_of
 from ffsweb.accounts.models import Project
 
 if TYPE_CHECKING:
@@ -20,14 +23,21 @@ def record_images(project: Project, found: tuple[ImportedImage, ...], actor_name
     ``came_by`` says to people how it came: "archive app.tar", "push", "pull from …". An image that the project has
     already keeps its row, which tells the newest name and the newest index.
     """
+    pythons = {image.image_id: _python(image) for image in found}
     with transaction.atomic():
         # As releases are made and images removed: one after the other in each project.
         Project.objects.select_for_update().get(pk=project.pk)
-        rows = [_record(project, image, actor_name, came_by) for image in found]
+        rows = [_record(project, image, actor_name, came_by, pythons[image.image_id]) for image in found]
     return main_first(rows)[0]
 
 
-def _record(project: Project, image: ImportedImage, actor_name: str, came_by: str) -> Image:
+def _python(image: ImportedImage) -> str:
+    """The path of its newest Python, from the headers of its layers; "" if there is none."""
+    found = interpreter_among(files_of(store(), [layer.diff_id for layer in image.layers], tells_of_python))
+    return found.path if found else ""
+
+
+def _record(project: Project, image: ImportedImage, actor_name: str, came_by: str, python: str) -> Image:
     fields = {
         "manifest_digest": image.manifest_digest,
         "reference": image.reference,
@@ -37,6 +47,7 @@ def _record(project: Project, image: ImportedImage, actor_name: str, came_by: st
         "config": image.config.as_json(),
         "created_by": actor_name,
         "came_by": came_by,
+        "python": python,
     }
     if image.index_digest:
         fields["index_digest"] = image.index_digest

@@ -12,6 +12,7 @@ from certificates.models import Certificate
 from deployments.core.firewall import SSH_PORT
 from deployments.core.node_argv import RESERVED_SERVICES
 from deployments.models import Service
+from deployments.nodekit.supervisor.probe import parse_probe
 
 _PORT = re.compile(r"(\d{1,5}):(\d{1,5})(?:/(tcp|udp))?\Z")
 _HIGHEST_PORT = 65535
@@ -30,11 +31,21 @@ class ServiceForm(forms.ModelForm):
 
     class Meta:
         model = Service
-        fields = ["name", "ports", "certificate", "supervision", "start_timeout", "settle"]
-        labels = {"start_timeout": "Start timeout", "settle": "Settle window"}
+        fields = ["name", "ports", "certificate", "supervision", "probe", "watchdog", "start_timeout", "settle"]
+        labels = {
+            "supervision": "Supervision",
+            "probe": "Probe",
+            "watchdog": "Watchdog",
+            "start_timeout": "Start timeout",
+            "settle": "Settle window",
+        }
         help_texts = {
             "name": "Its instance name on the node, such as www.",
             "certificate": "What the container finds under /ffs/certs.",
+            "supervision": "Who says that it is ready and well.",
+            "probe": "For programs that write no heartbeats: what the supervisor asks inside the container, such as "
+            "http://127.0.0.1:8080/healthz or tcp:127.0.0.1:5432.",
+            "watchdog": "Seconds of silence after which systemd restarts it; 0 if the image sends no pings.",
             "start_timeout": "Seconds until the new release must be ready.",
             "settle": "Seconds that a new release has to stay well before it counts as live.",
         }
@@ -46,7 +57,7 @@ class ServiceForm(forms.ModelForm):
         assert isinstance(certificate, forms.ModelChoiceField)  # noqa: S101 - narrows the type for the checker
         certificate.queryset = Certificate.objects.filter(project=node.project)
         certificate.empty_label = "None"
-        for name, low, high in (("start_timeout", 5, 3600), ("settle", 0, 3600)):
+        for name, low, high in (("start_timeout", 5, 3600), ("settle", 0, 3600), ("watchdog", 0, 3600)):
             self.fields[name].widget.attrs.update(min=low, max=high)
         if self.instance.pk:
             self.initial["ports"] = " ".join(_text(port) for port in self.instance.ports)
@@ -83,6 +94,23 @@ class ServiceForm(forms.ModelForm):
     def clean_start_timeout(self) -> int:
         """Between 5 seconds and an hour."""
         return _between(self.cleaned_data["start_timeout"], 5, 3600)
+
+    def clean_watchdog(self) -> int:
+        """None, or between 30 seconds and an hour: less would not outlast a slow start of the machine."""
+        value: int = self.cleaned_data["watchdog"]
+        return _between(value, 30, 3600) if value else 0
+
+    def clean_probe(self) -> str:
+        """A URL or ``tcp:HOST:PORT`` that the supervisor can ask."""
+        text: str = self.cleaned_data["probe"].strip()
+        if text and not text.startswith(("http://", "https://", "tcp:")):
+            raise ValidationError("Begin with http://, https:// or tcp:, such as http://127.0.0.1:8080/healthz.")
+        try:
+            if text:
+                parse_probe(text)
+        except ValueError as error:
+            raise ValidationError(f"{error}.") from error
+        return text
 
     def clean_settle(self) -> int:
         """At most an hour."""

@@ -53,6 +53,9 @@ class Image(models.Model):
     came_by = models.CharField(max_length=255, blank=True, help_text="The way it came in, as pages say it.")
     layers = models.JSONField(help_text='[{"diff_id": "sha256:…", "size": bytes}], lowest first.')
     size = models.BigIntegerField(help_text="Bytes of all layers, uncompressed.")
+    python = models.CharField(
+        max_length=200, blank=True, help_text="Path of its newest Python, such as /usr/bin/python3.11, if it has one."
+    )
     config = models.JSONField(default=dict, help_text="Entrypoint, Cmd, Env, User, Healthcheck, Labels of the image.")
     created_at = models.DateTimeField(auto_now_add=True)
     created_by = models.CharField(max_length=150, blank=True)

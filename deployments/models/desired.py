@@ -18,8 +18,10 @@ from deployments.oci.imageconfig import ImageConfig
 from .content import Image, Release
 from .reading import Reading
 from .service import Service
+from .supervision import supervision_of, unfit_for
 
 INTERPRETER = "/usr/bin/python3"
+"""Where none was found in the image but supervisor mode was chosen; the preflight says that it does not fit."""
 CERT_PASS = "cert_pass"  # noqa: S105 - the credential's name
 
 
@@ -53,8 +55,9 @@ def desired(
     ``image`` is the one of the release's images that the node gets (see ``image_of``), the main one by default. No
     query if image, files, certificate, node and project were selected and the variants prefetched.
     """
-    mode = Mode(service.supervision)
     image = image or release.image
+    watched = supervision_of(service, image)
+    mode = watched.mode
     config = ImageConfig.from_json(image.config)
     version, names = credentials_of(service, release)
     certificate = service.certificate
@@ -71,7 +74,9 @@ def desired(
         credentials_version=version,
         credentials=names,
         supervisor=supervisor_file()[0] if mode is Mode.SUPERVISOR else "",
-        interpreter=INTERPRETER if mode is Mode.SUPERVISOR else "",
+        interpreter=(image.python or INTERPRETER) if mode is Mode.SUPERVISOR else "",
+        probe=service.probe if mode is Mode.SUPERVISOR else "",
+        watchdog=service.watchdog,
         entrypoint=config.entrypoint,
         command=config.cmd,
         operation=operation,
@@ -89,6 +94,8 @@ def desired(
         layers=tuple(Layer(layer["diff_id"], layer["size"]) for layer in image.layers),
         unit=render(unit),
         mode=mode,
+        watched_because=watched.reason,
+        unfit=unfit_for(mode, image),
         files=release.files.tree() if release.files else FileTree(),
         certificate=unit.certificate,
         certificate_days=certificate.days_left(now) if certificate else None,

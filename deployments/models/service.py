@@ -6,6 +6,7 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.urls import reverse
 
+from deployments.core.quadlet_values import WATCHDOG_SECONDS
 from ffsweb.accounts.models import Project, User
 
 from .node import Node
@@ -18,6 +19,7 @@ service_name = RegexValidator(
 class Supervision(models.TextChoices):
     """Who says that the service is healthy (design: supervision modes)."""
 
+    AUTO = "auto", "Automatic: by what the image has"
     SUPERVISOR = "supervisor", "Supervisor: mounted into the container"
     OWN = "own", "Own: the image notifies by itself"
     HEALTH = "health", "Health: podman's health check"
@@ -41,7 +43,15 @@ class Service(models.Model):
     ports = models.JSONField(
         default=list, help_text='Published ports: [{"host": 443, "container": 8443, "protocol": "tcp"}].'
     )
-    supervision = models.CharField(max_length=12, choices=Supervision.choices, default=Supervision.SUPERVISOR)
+    supervision = models.CharField(max_length=12, choices=Supervision.choices, default=Supervision.AUTO)
+    probe = models.CharField(
+        max_length=200,
+        blank=True,
+        help_text="Asked by the supervisor inside the container: http://127.0.0.1:8080/healthz, tcp:127.0.0.1:5432.",
+    )
+    watchdog = models.PositiveIntegerField(
+        default=WATCHDOG_SECONDS, help_text="Seconds of silence after which systemd restarts it; 0: never."
+    )
     start_timeout = models.PositiveIntegerField(default=120, help_text="Seconds until READY.")
     settle = models.PositiveIntegerField(default=20, help_text="Seconds that a new release has to stay well.")
     certificate = models.ForeignKey(

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from deployments.forms.service import ServiceForm
 from deployments.models import Release, Service
 from deployments.models.board import fleet_board, newest_live, service_state
+from deployments.models.supervision import supervision_of
 from deployments.services import instances as services
 from deployments.services import requests
 from deployments.views.nodes import find_node
@@ -67,6 +68,8 @@ def detail(request: ProjectRequest, project: str, node: str, service: str) -> Ht
     found = find_service(request, node, service)
     reading = found.node.readings.first()
     operations = Operation.objects.filter(targets__key=found.resource)
+    releases = list(Release.objects.filter(project=found.project).for_lists()[:10])
+    shown = found.live_release or found.desired_release or next(iter(releases), None)
     return render(
         request,
         "deployments/service.html",
@@ -78,7 +81,9 @@ def detail(request: ProjectRequest, project: str, node: str, service: str) -> Ht
             "verbs": VERBS,
             "operations": operations.filter(~Q(kind="journal"))[:15],
             "journal": operations.filter(kind="journal").first(),
-            "releases": Release.objects.filter(project=found.project).for_lists()[:10],
+            "releases": releases,
+            "watched_release": shown,
+            "watched": supervision_of(found, shown.image) if shown else None,
         },
     )
 

@@ -38,7 +38,14 @@ class Fleet:
 
     def service(self, node: Node, name: str = "www", **fields: Any) -> Service:
         port = {"host": 443, "container": 8443, "protocol": "tcp"}
-        fields = {"name": name, "ports": [port], "start_timeout": 60, "settle": 3, **fields}
+        fields = {
+            "name": name,
+            "ports": [port],
+            "supervision": "supervisor",
+            "start_timeout": 60,
+            "settle": 3,
+            **fields,
+        }
         return create_service(node=node, actor=self.alice, fields=fields)
 
     def machine_file(self, node: Node, kind: str = "ign") -> str:
@@ -79,6 +86,7 @@ class Fleet:
             architecture="amd64",
             layers=[{"diff_id": f"sha256:{sha(b'layer of ' + text.encode())}", "size": 1_000_000}],
             size=1_000_000,
+            python="/usr/bin/python3.11",
             config=ImageConfig(entrypoint=("/app/main",)).as_json(),
         )
 

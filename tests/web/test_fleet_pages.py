@@ -30,6 +30,7 @@ def make_service(visit: Visit, alice: User, node: Node, **fields: str) -> Servic
         "ports": "443:8443",
         "certificate": "",
         "supervision": "supervisor",
+        "watchdog": "180",
         "start_timeout": "60",
         "settle": "5",
         **fields,

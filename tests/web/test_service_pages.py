@@ -28,6 +28,7 @@ FIELDS = {
     "ports": "443:8443",
     "certificate": "",
     "supervision": "supervisor",
+    "watchdog": "180",
     "start_timeout": "60",
     "settle": "3",
 }
