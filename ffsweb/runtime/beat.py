@@ -8,7 +8,8 @@ from typing import Any, cast
 
 from ffsweb.runtime.broker import AWAY, bound, tell_while_away
 from ffsweb.runtime.heartbeat import Heartbeat
-from ffsweb.runtime.loading import load_django, refuse
+from ffsweb.runtime.loading import refuse
+from ffsweb.runtime.prepare import load_safely
 
 
 def run(arguments: list[str]) -> int:
@@ -16,7 +17,7 @@ def run(arguments: list[str]) -> int:
     if arguments:
         refuse("ffs beat takes no arguments.")
     heartbeat = Heartbeat.taken_from(os.environ)
-    load_django("beat")
+    load_safely("beat")
     from celery.beat import Service
 
     from ffsweb.celery import app

@@ -58,6 +58,14 @@ def prepare(values: Environment) -> None:
     refuse_if_unsafe(values, keys_made=True)
 
 
+def load_safely(process: str) -> Environment:
+    """Set this process up as one that serves (web, worker, beat), after the checks that every start goes through."""
+    values = environment()
+    refuse_if_unsafe(values, keys_made=True)
+    load_django(process)
+    return values
+
+
 def refuse_if_unsafe(values: Environment, *, keys_made: bool) -> None:
     """End the process with one line for each thing that is wrong."""
     found = checks.problems(_facts(values, keys_made=keys_made))
@@ -84,6 +92,8 @@ def _facts(values: Environment, *, keys_made: bool) -> checks.Facts:
 
 def _key_files(keys: Path) -> tuple[checks.KeyFile, ...]:
     """All of them; looked at anew if one goes away meanwhile, because another process is making its keys."""
+    if not keys.exists():
+        return ()
     left = 100
     while True:
         try:

@@ -13,7 +13,8 @@ import structlog
 import uvicorn
 
 from ffsweb.runtime.heartbeat import Heartbeat
-from ffsweb.runtime.loading import environment, load_django, refuse
+from ffsweb.runtime.loading import refuse
+from ffsweb.runtime.prepare import load_safely
 
 logger = structlog.get_logger(__name__)
 QUESTION: Final = "/livez"
@@ -97,8 +98,7 @@ def run(arguments: list[str]) -> int:
     heartbeat = Heartbeat.taken_from(os.environ)
     # WhiteNoise hands files to ASGI as synchronous iterators; they are small, and read at once.
     warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
-    load_django("web")
-    values = environment()
+    values = load_safely("web")
     config = uvicorn.Config(
         "ffsweb.asgi:application",
         lifespan="off",

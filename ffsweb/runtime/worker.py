@@ -10,7 +10,8 @@ from typing import Any, Final
 from ffsweb.runtime import pool
 from ffsweb.runtime.broker import AWAY, bound, tell_while_away
 from ffsweb.runtime.heartbeat import Heartbeat
-from ffsweb.runtime.loading import load_django, refuse
+from ffsweb.runtime.loading import refuse
+from ffsweb.runtime.prepare import load_safely
 
 LOOK: Final = 1.0
 """Seconds between looks at the pool's answer, at most."""
@@ -21,7 +22,7 @@ def run(arguments: list[str]) -> int:
     if arguments:
         refuse("ffs worker takes no arguments.")
     heartbeat = Heartbeat.taken_from(os.environ)
-    load_django("worker")
+    load_safely("worker")
     from celery import signals
     from celery.exceptions import SecurityWarning
 

@@ -54,7 +54,7 @@ def test_two_that_prepare_at_once_agree_on_the_keys(places, tmp_path):
     assert {path.name for path in (tmp_path / "keys").iterdir()} == {"secret_key", "web", "worker"}
 
 
-@pytest.mark.parametrize("command", ["prepare", "migrate", "--watchdog"])
+@pytest.mark.parametrize("command", ["prepare", "migrate", "--watchdog", "web", "worker", "beat"])
 def test_keys_that_others_can_read_stop_every_start(places, tmp_path, command):
     assert ffs("prepare", **places).returncode == 0
     (tmp_path / "keys" / "secret_key").chmod(0o644)
@@ -80,10 +80,11 @@ def test_a_link_does_not_hide_that_the_keys_are_inside_the_data(tmp_path):
     assert "is inside FFSWEB_DATA" in done.stderr
 
 
-def test_production_with_a_known_secret_is_refused_without_showing_it(places):
+@pytest.mark.parametrize("command", ["--watchdog", "web", "worker", "beat"])
+def test_production_with_a_known_secret_is_refused_without_showing_it(places, command):
     secret = "changeme-" + "0123456789" * 6
     done = ffs(
-        "--watchdog",
+        command,
         FFSWEB_ENVIRONMENT="production",
         FFSWEB_PUBLIC_URL="https://x",
         FFSWEB_SECRET_KEY=secret,
@@ -92,6 +93,15 @@ def test_production_with_a_known_secret_is_refused_without_showing_it(places):
     assert done.returncode == 78
     assert "The secret key is weak" in done.stderr
     assert secret not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["web", "worker", "beat"])
+def test_a_bare_process_makes_no_keys_and_says_what_does(places, tmp_path, command):
+    done = ffs(command, **places)
+    assert done.returncode == 78
+    assert "There is no secret key. Run `ffs prepare`" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "keys").exists()
 
 
 def test_every_reason_is_given_at_once(places):

@@ -137,7 +137,13 @@ def test_a_server_error_of_its_own_is_no_sign_of_life():
 
 def test_the_real_application_answers_its_own_question_without_a_log_line(tmp_path):
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("FFSWEB_", "PYTEST_"))}
-    places = {"FFSWEB_DATA": f"{tmp_path}/data", "FFSWEB_KEYS": f"{tmp_path}/keys"}
+    static = tmp_path / "static"
+    static.mkdir()
+    places = {
+        "FFSWEB_DATA": f"{tmp_path}/data",
+        "FFSWEB_KEYS": f"{tmp_path}/keys",
+        "FFSWEB_STATIC": str(static),
+    }
     code = """
 import asyncio
 from ffsweb.runtime.loading import load_django
@@ -157,9 +163,13 @@ def test_a_port_that_is_taken_is_one_line(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("FFSWEB_", "PYTEST_"))}
+        places = {"FFSWEB_DATA": f"{tmp_path}/data", "FFSWEB_KEYS": f"{tmp_path}/keys"}
+        subprocess.run(
+            [sys.executable, "-m", "ffsweb.cli", "prepare"], env={**clean, **places}, check=True, timeout=100
+        )
         done = subprocess.run(
             [sys.executable, "-m", "ffsweb.cli", "web"],
-            env={**clean, "FFSWEB_DATA": f"{tmp_path}/data", "FFSWEB_ADDRESS": f"127.0.0.1:{port}"},
+            env={**clean, **places, "FFSWEB_ADDRESS": f"127.0.0.1:{port}"},
             capture_output=True,
             text=True,
             check=False,
