@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from deployments.core.facts_fields import FactsError, Fields
+from deployments.core.facts_status import heartbeat_age, heartbeats_in, status_age
 from deployments.core.facts_values import (
     Child,
     Container,
@@ -38,6 +39,7 @@ __all__ = [
 _SERVICE = r"[a-z][a-z0-9-]{0,30}"
 _HEX = r"[0-9a-f]{64}"
 _DIGEST = f"sha256:{_HEX}"
+_STAGED = rf"[a-z][a-z0-9-]{{0,31}}:{_DIGEST}"
 _CERTIFICATE = f"{_HEX}(-[0-9a-z]{{1,16}})?"
 _VERSION = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 _OPERATION = r"[A-Za-z0-9][A-Za-z0-9-]{0,63}"
@@ -89,6 +91,7 @@ def facts_from(value: Mapping[str, object]) -> NodeFacts:
         partial_pulls=it.maybe_flag("partial_pulls"),
         cpus=it.maybe_whole("cpus") or 0,
         fetched=it.maybe_counts("fetched", _DIGEST, 100),
+        staged_images=frozenset(images.maybe_matches("staged", _STAGED, 5000)),
     )
 
 
@@ -97,8 +100,9 @@ def _disk(it: Fields) -> Disk:
 
 
 def _service(name: str, it: Fields, time: float) -> ServiceFacts:
-    beats = _heartbeats(it)
-    pending, container = it.optional_group("pending"), it.optional_group("container")
+    pending, group = it.optional_group("pending"), it.optional_group("container")
+    container = _container(group) if group else None
+    beats = heartbeats_in(it, container)
     return ServiceFacts(
         name=name,
         installed=it.flag("installed"),
@@ -118,9 +122,10 @@ def _service(name: str, it: Fields, time: float) -> ServiceFacts:
         restarts=it.whole("restarts"),
         since=it.maybe_whole("since"),
         main_pid=it.whole("main_pid"),
-        container=_container(container) if container else None,
+        container=container,
         heartbeats=beats,
-        heartbeat_age=_heartbeat_age(beats, time) if beats else None,
+        heartbeat_age=heartbeat_age(beats, time) if beats else None,
+        status_age=status_age(beats, time) if beats else None,
         releases=it.wholes("releases", 10000),
         certs=it.matches("certs", _CERTIFICATE, 10000),
         credentials_held=it.matches("credentials_held", _VERSION, 10000),
@@ -138,32 +143,3 @@ def _container(it: Fields) -> Container:
         started=it.maybe_match("started", r"[0-9T:. +A-Za-z-]{1,60}"),
         health=it.maybe_match("health", r"[a-z]{1,20}"),
     )
-
-
-def _heartbeats(it: Fields) -> Heartbeats | None:
-    """The status file, which the service itself can write: when it is not of the form, there are no heartbeats."""
-    try:
-        beats = it.optional_group("heartbeats")
-        if beats is None:
-            return None
-        children = tuple(
-            Child(
-                name=row.text("name"),
-                state=row.text("state"),
-                beat_age=row.maybe_decimal("heartbeat_age"),
-                restarts=row.maybe_whole("restarts") or 0,
-                reason=row.maybe_text("reason") or "",
-            )
-            for row in beats.rows("children", 100)
-        )
-        earlier = beats.optional_group("before")
-        words = (earlier.maybe_text("state"), earlier.maybe_text("reason")) if earlier else ()
-        before = "; ".join(dict.fromkeys(word for word in words if word))
-        return Heartbeats(at=beats.decimal("at"), state=beats.text("state"), children=children, before=before)
-    except FactsError:
-        return None
-
-
-def _heartbeat_age(beats: Heartbeats, time: float) -> float:
-    ages = [child.beat_age for child in beats.children if child.beat_age is not None]
-    return max(0.0, time - beats.at) + max(ages, default=0.0)

@@ -52,20 +52,22 @@ class Heartbeats:
     """The supervisor's own word at ``at`` (UTC epoch, by the node's clock). The service could forge it.
 
     ``reason`` of a child is why it is not well, or was not the last time; ``before`` is the last word of the
-    container before this one, and why its programs were restarted.
+    container before this one, ``before_reason`` what went wrong in it, "" for nothing.
     """
 
     at: float
     state: str
     children: tuple[Child, ...]
     before: str = ""
+    before_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceFacts:
     """A service on a node. Release, image, certificate, credentials and operation are what its unit file names.
 
-    ``heartbeat_age``: seconds since the supervisor last heard of the program it has waited for the longest.
+    ``heartbeat_age``: seconds since the supervisor last heard of the program it has waited for the longest, None if
+    it never heard of one; ``status_age``: since it wrote its status. ``restarts`` are systemd's.
     """
 
     name: str
@@ -95,6 +97,27 @@ class ServiceFacts:
     supervisors: tuple[str, ...]
     pending: PendingSwitch | None
     disk_used: int | None
+    status_age: float | None = None
+
+    @property
+    def restarts_inside(self) -> int:
+        """Restarts by the supervisor, which systemd does not see; the status file of an earlier run tells of none."""
+        beats = self.heartbeats
+        if beats is None or self.since is None or beats.at < self.since:
+            return 0
+        return sum(child.restarts for child in beats.children)
+
+    @property
+    def last_reason(self) -> str:
+        """Why something of it was restarted or ended the last time, as far as the node tells; "" if it does not."""
+        beats = self.heartbeats
+        children = beats.children if beats else ()
+        inside = [(child.name, child.reason) for child in children if child.reason]
+        if inside:
+            return "; ".join(f"{name}: {reason}" if len(children) > 1 else reason for name, reason in inside)
+        if beats and beats.before_reason:
+            return beats.before_reason
+        return self.result if self.result != "success" else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +152,13 @@ class NodeFacts:
     cpus: int = 0
     fetched: Mapping[str, int] = field(default_factory=dict)
     """Bytes of images whose fetching was cut, by image ID: the next attempt goes on from there."""
+    staged_images: frozenset[str] = frozenset()
+    """``PROJECT:IMAGE_ID`` of what staging finished and named, and of which no layer is missing or damaged. An image
+    may be among ``image_ids`` and not here: it was loaded by hand, is another project's, or its pull was killed."""
+
+    def has_staged(self, project: str, image_id: str) -> bool:
+        """Whether a unit of this project can name the image as the node is."""
+        return f"{project}:{image_id}" in self.staged_images
 
     def service(self, name: str) -> ServiceFacts | None:
         """The facts of one service, or None if the node knows nothing of it."""

@@ -54,7 +54,8 @@ class Sample:
 
     ``active``, ``sub`` and ``result`` are systemd's, ``restarts`` its own (NRestarts) and the supervisor's together;
     ``container`` (its id), ``image_id``, ``started`` and ``health`` podman's, "" where there is no container or no
-    word. ``heartbeat_age`` is seconds, None if unknown.
+    word. ``heartbeat_age`` is seconds since the supervisor heard of the program (or, of one that sends no signs of
+    life, since the supervisor itself was heard of), None if unknown.
     """
 
     at: float
@@ -77,21 +78,13 @@ class Sample:
             active=facts.active,
             sub=facts.sub,
             result=facts.result,
-            restarts=facts.restarts + _restarts_inside(facts),
+            restarts=facts.restarts + facts.restarts_inside,
             container=container.id if container else "",
             image_id=container.image_id if container else "",
             started=(container.started or "") if container else "",
             health=(container.health or "") if container else "",
-            heartbeat_age=facts.heartbeat_age,
+            heartbeat_age=facts.status_age if facts.heartbeat_age is None else facts.heartbeat_age,
         )
-
-
-def _restarts_inside(facts: ServiceFacts) -> int:
-    """Restarts by the supervisor, which systemd does not see; the status file of an earlier run tells of none."""
-    beats = facts.heartbeats
-    if beats is None or facts.since is None or beats.at < facts.since:
-        return 0
-    return sum(child.restarts for child in beats.children)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,28 +2,9 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import re
-
 from django import template
 
+from deployments.core.moments import moment
+
 register = template.Library()
-
-_MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.\d+)? ?(Z|UTC|[+-]\d\d:?\d\d)?")
-
-
-@register.filter
-def moment(text: str | None) -> dt.datetime | None:
-    """When podman says that something was, in either of its forms; None if it says nothing that can be read.
-
-    ``2026-11-24T00:35:09.094112345Z`` and ``2026-11-24 01:35:09.094112345 +0100 CET``; without a zone, UTC.
-    """
-    found = _MOMENT.match(text or "")
-    if found is None:
-        return None
-    day, time, zone = found.groups()
-    zone = "+00:00" if zone in {None, "Z", "UTC"} else zone
-    try:
-        return dt.datetime.fromisoformat(f"{day}T{time}{zone}").astimezone(dt.UTC)
-    except (ValueError, OverflowError):
-        return None
+register.filter("moment", moment)

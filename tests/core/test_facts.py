@@ -36,7 +36,7 @@ SERVICE: dict[str, Any] = {
         "id": "d4" * 32,
         "image_id": ID,
         "running": True,
-        "started": "2026-11-24T00:35:09.094Z",
+        "started": "2026-11-24T00:27:09.094Z",
         "health": None,
     },
     "heartbeats": {
@@ -95,7 +95,7 @@ def test_facts_are_read_whole() -> None:
     assert www.pending.op == "op-17"
     assert www.container is not None
     assert www.container.running
-    assert www.heartbeat_age == pytest.approx(10.25 + 4.5)
+    assert (www.status_age, www.heartbeat_age) == (pytest.approx(10.25), pytest.approx(10.25 + 4.5))
     assert facts.service("api") is None
 
 
@@ -188,7 +188,7 @@ def test_a_field_of_another_form_is_refused_by_name(path: str, value: object) ->
 def test_a_forged_status_file_costs_only_the_heartbeats(beats: object) -> None:
     www = facts_from(changed("services.www.heartbeats", beats)).service("www")
     assert www is not None
-    assert (www.heartbeats, www.heartbeat_age) == (None, None)
+    assert (www.heartbeats, www.heartbeat_age, www.status_age) == (None, None, None)
 
 
 def test_texts_are_cut_and_shown_without_control_characters() -> None:

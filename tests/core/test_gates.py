@@ -208,6 +208,11 @@ def test_a_sample_is_taken_from_facts() -> None:
     assert Sample.of(FACTS, 1005.0) == wanted
 
 
+def test_of_a_program_that_sends_no_signs_of_life_the_supervisors_own_word_counts() -> None:
+    assert Sample.of(replace(FACTS, heartbeat_age=None, status_age=3.0), 1005.0).heartbeat_age == 3.0
+    assert Sample.of(replace(FACTS, heartbeat_age=9.0, status_age=3.0), 1005.0).heartbeat_age == 9.0
+
+
 def test_a_container_that_does_not_run_counts_as_none() -> None:
     stopped = replace(FACTS, container=Container("c1", IMAGE, running=False, started="t1", health="healthy"))
     for facts in (stopped, replace(FACTS, container=None)):

@@ -6,7 +6,7 @@ import datetime as dt
 
 import pytest
 
-from deployments.templatetags.fleet import moment
+from deployments.core.moments import moment
 
 THEN = dt.datetime(2026, 11, 24, 0, 35, 9, tzinfo=dt.UTC)
 
