@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 
 from deployments.nodekit.supervisor import Policy, Probe, Spec, Supervisor
-from deployments.nodekit.supervisor.probe import parse_probe, question, verdict
-from tests.supervisor.conftest import alive, gone
+from tests.supervisor.conftest import gone
 
 # Answers as the file `mode` says at that moment, and writes what it was asked into `asked`.
 SERVER = """
@@ -218,118 +217,10 @@ def test_https_is_asked_by_a_process_of_its_own(supervise, tmp_path):
     assert running.stop() == 0
 
 
-def test_a_command_is_asked_and_its_failure_is_named(supervise, tmp_path):
-    well = tmp_path / "well"
-    well.touch()
-    running = supervise(*PATIENT, "--probe", f"test -e '{well}'", command=("sleep", "60"))
-    running.wait_for("ready")
-    well.unlink()
-    running.wait_for("hung: 3 probes failed, the last: the probe's command exited with 1")
-    well.touch()
-    running.started()
-
-
-def test_a_command_that_hangs_is_killed_with_all_it_has_started(supervise, tmp_path):
-    script = tmp_path / "script"
-    script.write_text(f"#!/bin/sh\nsleep 60 &\necho $! >> {tmp_path}/pids\nwait\n")
-    script.chmod(0o755)
-    running = supervise("--probe-timeout", "0.3", "--probe", str(script), command=("sleep", "60"))
-    running.wait_for(r"no healthy answer within 1\.5 s of its start \(no answer within 0\.3 s\)")
-    running.stop()
-    pids = [int(line) for line in (tmp_path / "pids").read_text().split()]
-    assert pids
-    assert all(gone(pid) for pid in pids)
-
-
-def test_a_probe_knows_no_secrets(supervise, tmp_path):
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "env.TOKEN").write_text("s3ntinel")
-    script = tmp_path / "script"
-    script.write_text(f"#!/bin/sh\nenv > {tmp_path}/seen.new && mv {tmp_path}/seen.new {tmp_path}/seen\n")
-    script.chmod(0o755)
-    running = supervise(*PATIENT, "--probe", str(script), command=("sleep", "60"), NOTIFY_SOCKET="/nonexistent")
-    running.wait_for("ready")
-    seen = (tmp_path / "seen").read_text()
-    assert "s3ntinel" not in seen
-    assert "NOTIFY_SOCKET" not in seen
-
-
 def test_heartbeats_count_besides_once_the_program_sends_them(supervise, server):
     running = supervise(*PATIENT, "--probe", f"tcp:127.0.0.1:{server.port}", code="\nbeat()\n" + server.code)
     running.wait_for("ready")
     running.wait_for("hung: no heartbeat")
-
-
-def test_nothing_of_a_probe_outlives_the_supervisor(supervise, tmp_path):
-    script = tmp_path / "script"
-    script.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 60\n")
-    script.chmod(0o755)
-    running = supervise("--probe-timeout", "60", "--probe", str(script), command=("sleep", "60"))
-    while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text().strip():
-        time.sleep(0.05)
-    pid = int((tmp_path / "pid").read_text())
-    assert alive(pid)
-    running.stop()
-    assert gone(pid)
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("ftp://127.0.0.1/", "only http:// and https://"),
-        ("http://", "write http://HOST[:PORT]/PATH"),
-        ("http://127.0.0.1:0/", "a port is between 1 and 65535"),
-        ("http://127.0.0.1:70000/", "a port is between 1 and 65535"),
-        ("http://user:pass@127.0.0.1/", "without user name"),
-        ("http://127.0.0.1/a b", "space"),
-        ("http://127.0.0.1/#part", "#"),
-        ("http://127.0.0.1/\r\nX: y", "write http://HOST[:PORT]/PATH"),
-        ("http://[::1/", "write http://HOST[:PORT]/PATH"),
-        ("tcp:127.0.0.1", "write tcp:HOST:PORT"),
-        ("tcp:127.0.0.1:99999", "a port is between 1 and 65535"),
-        ("", "the probe is empty"),
-        ("'unfinished", "No closing quotation"),
-        ("/nonexistent/check --now", "is not there, or may not be run"),
-    ],
-)
-def test_a_probe_that_cannot_be_is_refused_at_the_start(text, words, capsys):
-    from deployments.nodekit.supervisor.command import main
-
-    with pytest.raises(SystemExit) as refused:
-        main(["--probe", text, "--", "true"])
-    assert refused.value.code == 2
-    assert words in " ".join(capsys.readouterr().err.split())
-
-
-@pytest.mark.parametrize(
-    ("text", "probe"),
-    [
-        ("http://127.0.0.1", Probe("http", "127.0.0.1", 80, "/")),
-        ("HTTPS://app.example/x?y=z", Probe("https", "app.example", 443, "/x?y=z")),
-        ("http://[::1]:8080?x", Probe("http", "::1", 8080, "/?x")),
-        ("tcp:[::1]:5432", Probe("tcp", "::1", 5432)),
-        ("sh -c 'exit 0'", Probe("command", argv=("sh", "-c", "exit 0"))),
-    ],
-)
-def test_what_a_probe_means(text, probe):
-    assert parse_probe(text) == probe
-
-
-def test_the_usual_port_is_not_named():
-    assert b"Host: app.example\r\n" in question(parse_probe("https://app.example/"))
-    assert b"Host: app.example:80\r\n" in question(parse_probe("https://app.example:80/"))
-
-
-@pytest.mark.parametrize("answer", [b"HTTP/1.1 200", b"HTTP/1.0 301 Moved", b"HTTP/1.1 399"])
-def test_success_and_redirection_are_healthy(answer):
-    assert verdict(parse_probe("http://127.0.0.1/"), answer) == ""
-
-
-@pytest.mark.parametrize(
-    "answer", [b"", b"HTTP/1.1 100", b"HTTP/1.1 404 no", b"HTTP/1.1 503", b"HTTP/2 200", b"+PONG"]
-)
-def test_all_else_is_not(answer):
-    assert verdict(parse_probe("http://127.0.0.1/"), answer)
 
 
 def test_a_message_server_on_a_socket_is_asked_to_answer(tmp_path):

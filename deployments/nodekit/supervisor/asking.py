@@ -10,7 +10,7 @@ import socket
 import subprocess
 from collections.abc import Callable
 
-from deployments.nodekit.supervisor.child import clean_environment, signal_name
+from deployments.nodekit.supervisor.child import SECRET, clean_environment, signal_name
 from deployments.nodekit.supervisor.errand import run_errand
 from deployments.nodekit.supervisor.probe import family, question, verdict
 from deployments.nodekit.supervisor.spec import Probe
@@ -60,12 +60,19 @@ class Asking:
             self._socket.close()
             self._socket = None
         if self.pid:
-            with contextlib.suppress(OSError):
-                os.killpg(self.pid, signal.SIGKILL)
+            self.kill()
             self.pid = 0
         if self._said >= 0:
             os.close(self._said)
             self._said = -1
+
+    def kill(self) -> None:
+        """Kill the process that asks and all that it has started. Only before it is reaped."""
+        with contextlib.suppress(PermissionError):
+            try:
+                os.killpg(self.pid, signal.SIGKILL)
+            except ProcessLookupError:  # it was forked a moment ago and has no group of its own yet
+                os.kill(self.pid, signal.SIGKILL)
 
     def ended(self, code: int, by: int) -> None:
         """The process that asked has ended: with ``code``, or by a signal."""
@@ -87,7 +94,7 @@ class Asking:
         elif self._probe.kind == "command":
             process = subprocess.Popen(
                 self._probe.argv,
-                env=clean_environment(),
+                env=clean_environment(SECRET),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 start_new_session=True,

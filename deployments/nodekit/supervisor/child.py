@@ -14,6 +14,7 @@ SETTLE = 1.0  # seconds after which a child that owes no sign of life counts as 
 WAITING, STARTING, HEALTHY = "waiting", "starting", "healthy"
 STOPPING, DRAINING, STOPPED = "stopping", "draining", "stopped"
 NOT_INHERITED = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "FFS_HEARTBEAT_FD", "FFS_HEARTBEAT_INTERVAL")
+SECRET = ("CERT_PASS",)  # the other secrets come as files and were never in our environment
 
 
 def signal_name(number: int) -> str:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from deployments.nodekit.supervisor.child import SECRET
 from deployments.nodekit.supervisor.loop import Supervisor
 from deployments.nodekit.supervisor.options import add_policy, add_telling, policy_of
 from deployments.nodekit.supervisor.probe import parse_probe
@@ -48,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             command,
             heartbeat=options.heartbeat,
             environment=tuple(secrets.items()),
-            without=("CERT_PASS",) if "FFS_TLS_KEY" in secrets else (),
+            without=SECRET if "FFS_TLS_KEY" in secrets else (),
             probe=options.probe,
         )
         return Supervisor(

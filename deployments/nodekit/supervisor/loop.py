@@ -121,7 +121,7 @@ class Supervisor:
             self.course.stop(f"{signal_name(number)}: stopping")
 
     def _reap(self, now: float) -> None:
-        """Take in every process that ended, children and orphans alike; a child's stragglers are killed first."""
+        """Take in every process that ended, child, probe or orphan; what the first two leave running is killed first."""
         owners = {child.pid: child for child in self.course.children.values() if child.pid}
         while True:
             try:  # WNOWAIT: while it is a zombie, its number and so its group's is nobody else's
@@ -131,7 +131,9 @@ class Supervisor:
             if ended is None:
                 return
             child = owners.get(ended.si_pid)
-            if child is not None and child.running:
+            if child is None:
+                self._keeper.signs.ending(ended.si_pid)
+            elif child.running:
                 child.signal(signal.SIGKILL)
             os.waitpid(ended.si_pid, 0)
             by = 0 if ended.si_code == os.CLD_EXITED else ended.si_status

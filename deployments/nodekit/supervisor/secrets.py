@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from deployments.nodekit.supervisor.child import SECRET, clean_environment
+
 SECRET_MISSING, WRONG_PASSWORD, KEY_MISMATCH, NOT_TMPFS, NO_OPENSSL = 101, 102, 103, 104, 105
 LONGEST_VALUE = 128 * 1024 - 64  # of one environment string with its name, execve(2): MAX_ARG_STRLEN
 
@@ -179,7 +181,7 @@ def _openssl(arguments: Sequence[str], *, feed: bytes = b"", inherited: Sequence
             input=feed,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={name: value for name, value in os.environ.items() if name != "CERT_PASS"},
+            env=clean_environment(SECRET),
             pass_fds=tuple(inherited),
             timeout=30,
             check=False,

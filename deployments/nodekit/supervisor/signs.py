@@ -52,6 +52,12 @@ class Signs:
         for asking in self._probes.values():
             asking.shift(lag)
 
+    def ending(self, pid: int) -> None:
+        """It has ended and is not reaped yet: if it asked, what it has started goes with it."""
+        for asking in self._probes.values():
+            if asking.pid == pid:
+                asking.kill()
+
     def ended(self, pid: int, code: int, by: int) -> None:
         """A process that is no child has ended: one that asked, or an orphan."""
         for asking in self._probes.values():
