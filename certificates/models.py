@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime, timedelta
 
 from django.db import models
@@ -50,6 +51,14 @@ class Certificate(models.Model):
     def passphrase_context(self) -> str:
         """The context under which ``sealed_passphrase`` opens."""
         return f"{sealing_context(self.project_id, self.fingerprint)}:passphrase"
+
+    @property
+    def version(self) -> str:
+        """Names what a node keeps of it: the fingerprint, and which passphrase its key is encrypted under there.
+
+        A pair that was removed and uploaded again has another passphrase, so its files on a node are others too.
+        """
+        return f"{self.fingerprint}-{hashlib.sha256(bytes(self.sealed_passphrase)).hexdigest()[:8]}"
 
     def days_left(self, now: datetime) -> int:
         """Whole days until it expires, rounded down; negative once it has."""

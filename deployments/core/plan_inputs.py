@@ -20,8 +20,8 @@ class Desired:
 
     ``key`` is the operation's name for it (``service:12``). ``unit`` is the rendered unit, whatever operation it
     names. ``architecture`` is the image's (``amd64``), ``architectures`` are those that the release has an image for.
-    ``certificate`` is a fingerprint ("" for none) with ``certificate_days`` left, ``credentials`` the version of the
-    sealed settings ("" for none) and ``credential_names`` what is in it.
+    ``certificate`` is its version on a node ("" for none) with ``certificate_days`` left; ``credentials`` is the
+    version of the sealed settings ("" for none), and ``credential_names`` what is in it.
     ``watched_because`` says why it is this ``mode``, and ``unfit`` why the image cannot run in it ("" if it can).
     """
 

@@ -18,7 +18,7 @@ from deployments.core.quadlet import UnitError
 from deployments.execution import readings
 from deployments.execution.deploy_target import DeployTarget
 from deployments.execution.errors import Gone, TargetFailed, told
-from deployments.execution.secrets import open_credentials
+from deployments.execution.secrets import open_credentials, protect_recent
 from deployments.execution.targets import service_of
 from deployments.models import Release, Service
 from ffsweb.operations.contract import Outcome, Target
@@ -71,6 +71,8 @@ class Deploy:
         self.plan = from_value(context.operation.params["plan"])
         rows = Release.objects.select_related("project", "image", "files").prefetch_related("variants")
         self.release = rows.get(project_id=context.operation.project_id, number=self.plan.release)
+        # The program from before talks too: until the switch, and again if it comes back.
+        protect_recent(context, self.release.project, *(int(row.release.old or 0) for row in self.plan.targets))
         self.targets = {target: self._target(target) for target in context.operation.targets}
         self._turns = {run.service.node_id: threading.Lock() for run in self.targets.values()}
 

@@ -12,8 +12,12 @@ from ffsweb.web.keys import worker_opener
 
 if TYPE_CHECKING:
     from certificates.models import Certificate
-    from deployments.models import Release
+    from deployments.models import Release, Service
+    from ffsweb.accounts.models import Project
     from ffsweb.operations.context import Context
+
+RECENT = 5
+"""Releases whose secrets may still be in a journal, beside the live one."""
 
 
 def open_settings(release: Release) -> dict[str, Secret]:
@@ -31,6 +35,25 @@ def protect_release(context: Context, release: Release) -> dict[str, Secret]:
     for value in values.values():
         context.protect(value)
     return values
+
+
+def protect_recent(context: Context, project: Project, *numbers: int) -> None:
+    """Keep out of the log what a journal may hold: secrets of the newest releases and of those with ``numbers``.
+
+    A journal reaches back to programs that ran before. Two queries, and the time to open the seals.
+    """
+    for release in {
+        *project.releases.order_by("-number")[:RECENT],
+        *project.releases.filter(number__in=set(numbers)),
+    }:
+        protect_release(context, release)
+
+
+def protect_service(context: Context, service: Service) -> None:
+    """Keep out of the log whatever ``service`` may print: also the passphrase and the key of its certificate."""
+    protect_recent(context, service.project, *([service.live_release.number] if service.live_release else []))
+    if service.certificate is not None:
+        open_certificate(context, service.certificate)
 
 
 def open_certificate(context: Context, certificate: Certificate) -> tuple[Secret, Secret]:

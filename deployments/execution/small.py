@@ -11,10 +11,11 @@ from deployments.execution import first_contact, readings
 from deployments.execution.connection import NodeLogin
 from deployments.execution.errors import NODE_ERRORS, told
 from deployments.execution.node_program import LONG, NodeProgram
-from deployments.execution.secrets import protect_release
+from deployments.execution.secrets import protect_service
 from deployments.execution.targets import node_of, service_of
 from ffsweb.operations.contract import Outcome, Target
 from ffsweb.operations.states import State
+from ffsweb.remote import Deadline
 
 if TYPE_CHECKING:
     from deployments.models import Node
@@ -84,8 +85,7 @@ def control(context: Context) -> Outcome:
     target = context.operation.targets[0]
     service = service_of(target)
     verb = context.operation.params["verb"]
-    if service.live_release:
-        protect_release(context, service.live_release)
+    protect_service(context, service)
     login = NodeLogin(service.node)
     try:
         with login.connect(stop=context.stop) as session, context.step(verb, target):
@@ -119,9 +119,7 @@ def journal(context: Context) -> Outcome:
     target = context.operation.targets[0]
     service = service_of(target)
     params = context.operation.params
-    recent = list(service.project.releases.order_by("-number")[:5])
-    for release in {*recent, *([service.live_release] if service.live_release else [])}:
-        protect_release(context, release)
+    protect_service(context, service)
     follow = bool(params.get("follow"))
     argv = node_commands.logs(
         service.name, lines=JOURNAL_LINES, follow=follow, grep=str(params.get("search") or "") or None
@@ -137,8 +135,13 @@ def journal(context: Context) -> Outcome:
             program = program_for(context, target, session)
             program.ask(argv, timeout=FOLLOW_SECONDS if follow else LONG, tell=tell)
     except NODE_ERRORS as error:
-        if follow and context.stop.is_set():
-            return Outcome(State.SUCCEEDED, "The journal is no longer followed.")
+        if follow and (context.stop.is_set() or isinstance(error, Deadline)):
+            again = (
+                ""
+                if context.stop.is_set()
+                else f" It was, for {FOLLOW_SECONDS / 60:.0f} minutes: follow it again to go on."
+            )
+            return Outcome(State.SUCCEEDED, f"The journal is no longer followed.{again}")
         context.log(str(error), stream="error")
         return Outcome(State.FAILED, f"The journal of {service} could not be read. {error}")
     return Outcome(State.SUCCEEDED, "This is the journal as it was read.")

@@ -21,7 +21,8 @@ def stage(run: DeployTarget) -> dict[str, Any]:
     facts, _ = program.facts()
     service = facts.service(run.service.name)
     sent: dict[str, Any] = {}
-    if run.wanted.image_id not in facts.image_ids:
+    # One that is there without our name, or damaged, is what staging finishes or mends; the bytes are there already.
+    if not facts.has_staged(run.wanted.project, run.wanted.image_id):
         sent |= stage_image(run, facts)
     if service is None or run.release.number not in service.releases:
         sent |= stage_files(run, facts)
@@ -53,6 +54,6 @@ def _certificate(run: DeployTarget) -> None:
     run.context.log(f"Sending the certificate {certificate}.", target=run.target)
     key, passphrase = open_certificate(run.context, certificate)
     run.program().ask(
-        node_commands.stage_certificate(run.fence, run.service.name, certificate.fingerprint),
+        node_commands.stage_certificate(run.fence, run.service.name, run.wanted.certificate),
         stdin=node_input.stage_certificate_input(certificate.chain_pem, encrypt(key.reveal(), passphrase.reveal())),
     )

@@ -70,7 +70,7 @@ def desired(
         image_id=image.image_id,
         ports=tuple(Port(port["host"], port["container"], port["protocol"]) for port in service.ports),
         environment=tuple(sorted(release.plain_settings.items())),
-        certificate=certificate.fingerprint if certificate else "",
+        certificate=certificate.version if certificate else "",
         credentials_version=version,
         credentials=names,
         supervisor=supervisor_file()[0] if mode is Mode.SUPERVISOR else "",

@@ -27,6 +27,8 @@ class NodeImages:
 
     fake: FakeNode
     ids: set[str] = field(default_factory=set)
+    unnamed: set[str] = field(default_factory=set)
+    """Of ``ids``, what podman knows but no staging has finished."""
     layers: dict[str, bytes] = field(default_factory=dict)
     parts: dict[str, bytes] = field(default_factory=dict)
     tools: list[str] = field(default_factory=list)
@@ -37,11 +39,23 @@ class NodeImages:
     refusals: list[str] = field(default_factory=list)
     """Codes that the coming attempts are refused with, after everything came."""
     while_staging: Callable[[], None] | None = None
+    _fetching: str = ""
     received: int = 0
 
     def facts(self) -> dict[str, Any]:
-        held = {"ids": sorted(self.ids), "diff_ids": sorted(self.layers), "chunked": sorted(self.chunked)}
-        return {"images_held": held, "tools": sorted(self.tools), "partial_pulls": bool(self.chunked), "cpus": 2}
+        held = {
+            "ids": sorted(self.ids),
+            "diff_ids": sorted(self.layers),
+            "chunked": sorted(self.chunked),
+            "staged": [f"serbest:{image_id}" for image_id in sorted(self.ids - self.unnamed)],
+        }
+        told = {"images_held": held, "tools": sorted(self.tools), "partial_pulls": bool(self.chunked), "cpus": 2}
+        return told | {"fetched": self._fetched()}
+
+    def _fetched(self) -> dict[str, int]:
+        """What a cut fetch left: the bytes of the image, and those of each blob."""
+        each = {name: len(data) for name, data in self.parts.items()}
+        return {self._fetching: sum(each.values())} | each if each else {}
 
     def hold(self, *layers: bytes) -> None:
         self.layers |= {digest(data): data for data in layers}
@@ -50,9 +64,16 @@ class NodeImages:
         """``stage-image``, as the contract has it."""
         request = json.loads(stdin)
         self.requests.append(request)
+        if request["way"] == "fetch":  # pieces of other blobs are removed, as the program does
+            wanted = {blob["digest"] for blob in request["blobs"]}
+            self._fetching = image_id
+            self.parts = {name: data for name, data in self.parts.items() if name in wanted}
         self._budget = self.cuts.pop(0) if self.cuts else None
         if self.while_staging is not None:
             self.while_staging()
+        if image_id in self.ids:
+            self.unnamed.discard(image_id)
+            return {"ok": True, "image_id": image_id, "way": request["way"], "kept": 0}
         get = _Client(self.fake, request["port"], f"{request['token']}/{repository}", self._came)
         try:
             made = self._fetch(get, request) if request["way"] == "fetch" else self._pull(get, request)

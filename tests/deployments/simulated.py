@@ -46,6 +46,7 @@ class SimulatedNode:
         self.restarts = 0
         self.arch = "x86_64"
         self.lies = False
+        self.journal: list[str] = []
         self.busy: set[str] = set()
         self.collisions: list[str] = []
         self._lock = threading.Lock()
@@ -96,7 +97,8 @@ class SimulatedNode:
             with self._lock:
                 self.busy.discard(verb)
         self._turn(self.after.get(verb))
-        return Answer(out=json.dumps({"event": "result", **told}) + "\n", exit_status=0 if told["ok"] else 1)
+        events = [*told.pop("events", []), {"event": "result", **told}]
+        return Answer(out="".join(json.dumps(each) + "\n" for each in events), exit_status=0 if told["ok"] else 1)
 
     @staticmethod
     def _turn(hook: Callable[[], None] | None) -> None:
@@ -105,6 +107,13 @@ class SimulatedNode:
 
     def _nothing(self, _options: dict[str, str], _stdin: bytes) -> dict[str, Any]:
         return {"ok": True}
+
+    def _logs(self, _options: dict[str, str], _stdin: bytes) -> dict[str, Any]:
+        lines = [{"event": "line", "at": float(at), "text": text} for at, text in enumerate(self.journal)]
+        return {"ok": True, "events": lines}
+
+    def _control(self, _options: dict[str, str], _stdin: bytes) -> dict[str, Any]:
+        return {"ok": True, "events": [{"event": "log", "text": text} for text in self.journal]}
 
     def _rekey_host(self, options: dict[str, str], _stdin: bytes) -> dict[str, Any]:
         if not {"activate", "confirm"} & set(options):

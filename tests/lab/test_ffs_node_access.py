@@ -96,6 +96,29 @@ def test_an_image_comes_through_the_connection_once_and_has_its_name(
     assert TOKEN not in machine.root("podman", "images", "--digests", "--format", "json")
 
 
+def test_an_image_that_lost_its_name_or_a_layer_is_not_told_of_as_staged(
+    machine: Machine, store: Store, image: ImportedImage
+) -> None:
+    machine.stage_image(store, image).check()
+    assert machine.facts().has_staged("serbest", image.image_id)
+    assert not machine.facts().has_staged("another", image.image_id)
+    name = f"ffs.internal/serbest:sha256-{image.image_id[7:]}"
+    machine.root("podman", "tag", image.image_id[7:], "localhost/by-hand")
+    machine.root("podman", "untag", name, name)
+    facts = machine.facts()
+    assert image.image_id in facts.image_ids
+    assert not facts.has_staged("serbest", image.image_id)
+    assert machine.stage_image(store, image).check().string("name") == name
+    assert machine.facts().has_staged("serbest", image.image_id)
+    layer = machine.root("sh", "-c", "ls -d /var/lib/containers/storage/overlay/*/link | head -n 1").strip()
+    machine.root("mv", layer, f"{layer}.away")
+    try:
+        assert not machine.facts().has_staged("serbest", image.image_id)
+    finally:
+        machine.root("mv", f"{layer}.away", layer)
+    machine.root("podman", "untag", "localhost/by-hand", "localhost/by-hand")
+
+
 def test_another_image_than_the_one_announced_does_not_stay(
     machine: Machine, store: Store, image: ImportedImage
 ) -> None:

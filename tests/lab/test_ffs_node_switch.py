@@ -104,6 +104,16 @@ def test_a_confirmed_switch_stays_through_a_reboot(live: Deployable) -> None:
     runs(machine, 2)
 
 
+def test_a_confirmation_that_a_power_cut_left_half_written_counts(live: Deployable) -> None:
+    machine = live.machine
+    spec = live.deploy(2)
+    machine.root("sh", "-c", f"echo switched >/var/lib/ffs-node/ops/{spec.operation}.www/state")
+    assert machine.rollback(spec.operation).code == "confirmed"
+    machine.root("sh", "-c", f"echo switched >/var/lib/ffs-node/ops/{spec.operation}.www/state")
+    assert machine.confirm(spec.operation).ok
+    runs(machine, 2)
+
+
 def test_secrets_reach_the_container_and_nothing_else(live: Deployable) -> None:
     machine = live.machine
     listing = machine.root("find", "/run/ffs/www", "-printf", "%P %m %U\\n")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.test import Client
 
 from deployments.core import node_commands, node_input
 from deployments.core.node_events import Refused
@@ -18,14 +19,17 @@ from deployments.execution.node_program import NodeProgram
 from deployments.models import HostKey, Service, SigningKey
 from deployments.models.signing import signing_key_context
 from deployments.nodekit import ffs_node_script
+from deployments.services import requests
 from deployments.services.signing import NAMESPACE
-from ffsweb.operations.models import LogLine, Operation
+from ffsweb.operations.models import LogLine
 from ffsweb.web.keys import worker_opener
 from tests.certificates.material import intermediate, server
-from tests.deployments.fleet import Fleet, log_of
+from tests.deployments.fleet import Fleet, log_of, run
 from tests.lab.deployed import get
 from tests.lab.lab import Lab
 from tests.lab.nodes import Node
+from tests.support.crawl import crawl
+from tests.support.sightings import processes_watched, rows_with
 
 pytestmark = [pytest.mark.lab, pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
 
@@ -81,16 +85,24 @@ def test_nothing_of_the_sentinel_is_on_the_node_or_in_any_log(
     fleet, node, service = machine.fleet, machine.node, machine.service
     fleet.read(service.node)
     release = fleet.release(fleet.image(sample_image("1.0")))
-    ended = fleet.deploy(release, service)
+    with processes_watched(SENTINEL) as seen:
+        ended = fleet.deploy(release, service)
+    assert seen == []
     assert ended.state == "succeeded", f"{ended.message}\n{log_of(ended)}"
     assert "API_TOKEN" in get(node, "/settings")
+    fleet.control(service, "restart")
+    run(requests.request_journal(service=service, search="", follow=False, actor=fleet.alice))
     for directory in node.written():
         for path in directory.rglob("*"):
             if path.is_file() and not path.is_symlink():
                 assert SENTINEL.encode() not in path.read_bytes(), path
-    assert not LogLine.objects.filter(text__contains=SENTINEL).exists()
-    assert SENTINEL not in str(list(Operation.objects.values()))
-    assert SENTINEL not in node.exec(("ps", "axww")).out
+    assert rows_with(SENTINEL) == []
+    assert LogLine.objects.filter(text__contains="Sealing the credentials").exists()
+    client = Client()
+    client.force_login(fleet.alice)
+    pages = crawl(client)
+    assert {f"/operations/{ended.pk}/", f"/operations/{ended.pk}/log.txt"} <= set(pages), sorted(pages)
+    assert [address for address, body in pages.items() if SENTINEL.encode() in body] == []
 
 
 def test_a_release_that_dies_in_the_settle_window_goes_back(

@@ -28,6 +28,17 @@ layers_are_whole() {
   done
 }
 
+# damaged_images: "damaged HEX" a line for each image of which podman would miss something. It looks, and reads no layer.
+damaged_images() {
+  local image gone names
+  layer_chains | jq -r '"\(.id) \(.gone) \(.names | join(" "))"' >"$work/chains" || return 0
+  while read -r image gone names; do
+    # shellcheck disable=SC2086 # names of layers, one word each
+    [[ $image =~ ^$hex64$ ]] && { [[ $gone == true ]] || ! layers_are_whole $names; } && printf 'damaged\t%s\n' "$image"
+  done <"$work/chains"
+  return 0
+}
+
 # mend_store: after podman failed. True if a layer of any image was damaged, so that asking it once more is worth while.
 mend_store() {
   local names

@@ -78,6 +78,7 @@ verb_confirm() {
   check_fence "service-${option[service]}"
   [[ -e $directory/state ]] || fail not-found "There is no such operation on this node."
   pending=$state/pending/${option[service]}
+  write_down_confirmed "$directory"
   case $(<"$directory/state") in
     confirmed) succeed --arg state confirmed ;;
     rolled-back) fail rolled-back "Too late: the old release was brought back ($(<"$directory/why"))." ;;
@@ -92,6 +93,14 @@ verb_confirm() {
   set_state "$directory" confirmed
   disarm "${option[service]}"
   succeed --arg state confirmed
+}
+
+# write_down_confirmed DIRECTORY: the rename of the pending directory decides; where the power went between it and the
+# state, the state is written now.
+write_down_confirmed() {
+  [[ $(<"$1/state") == switched && ! -e $state/pending/${option[service]} && -e $1/previous ]] || return 0
+  set_state "$1" confirmed
+  disarm "${option[service]}"
 }
 
 verb_rollback() {
@@ -130,6 +139,7 @@ verb_run_rollback() {
   lock "switch-${option[service]}" 60
   option[fence]=$(<"$directory/rollback.fence")
   [[ -z ${option[fence]} ]] || check_fence "service-${option[service]}"
+  write_down_confirmed "$directory"
   case $(<"$directory/state") in
     confirmed) fail confirmed "This switch was confirmed; go back by deploying the older release." ;;
     prepared)
@@ -166,7 +176,8 @@ verb_restore() {
     lock "switch-$service" 600
     is_due "$pending" || continue
     put_back "$service" 'it was not confirmed in time'
-    restart_after_restore "$service" --no-block
+    # One that cannot be started must not keep the others from coming back.
+    restart_after_restore "$service" --no-block || log "ffs-$service.service could not be restarted."
     count=$(( count + 1 ))
   done
   succeed --argjson restored "$count"

@@ -31,7 +31,11 @@ verb_control() {
 verb_logs() {
   local arguments=(--quiet --no-pager --output=json "--output-fields=MESSAGE,PODMAN_EVENT,SYSLOG_IDENTIFIER" --all)
   options 'service' 'lines since grep' 'follow' "$@"
-  [[ -z ${option[grep]+set} ]] || arguments+=(--grep="\\Q${option[grep]//\\E/}\\E" --case-sensitive=false)
+  if [[ -n ${option[grep]+set} ]]; then
+    # Taken out once, what is left may join to another one.
+    while [[ ${option[grep]} == *'\E'* ]]; do option[grep]=${option[grep]//'\E'/}; done
+    arguments+=(--grep="\\Q${option[grep]}\\E" --case-sensitive=false)
+  fi
   [[ -z ${option[since]+set} ]] || arguments+=(--since="@${option[since]}")
   arguments+=(--unit="ffs-${option[service]}.service" --lines="${option[lines]:-200}")
   if [[ -n ${option[follow]+set} ]]; then

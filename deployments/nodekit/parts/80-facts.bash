@@ -10,7 +10,10 @@ verb_facts() {
     -- "${units[@]/%/.service}" >"$work/systemd" || : >"$work/systemd"
   disk_facts
   wait
-  node_facts >"$work/node.tsv"
+  {
+    node_facts
+    damaged_images
+  } >"$work/node.tsv"
   collect
   answered=yes
   exit 0

@@ -15,7 +15,10 @@ collect() {
     def given: if . == "none" then null else . end;
     def short: if type == "string" then .[:1000] else "" end;
     def listed(k): [$node | rows[] | select(.[0] == k) | .[1]];
-    ($node | rows | map(select(.[0] | IN("host_key", "tool", "fetched") | not) | {key: .[0], value: (.[1] // "")}) | from_entries) as $n
+    def staged: [$images[0][] | .Id as $id | select(listed("damaged") | index($id) | not) | .RepoTags[]?
+      | capture("\\Affs\\.internal/(?<project>[a-z][a-z0-9-]{0,31}):sha256-(?<id>[0-9a-f]{64})\\z") | select(.id == $id)
+      | "\(.project):sha256:\(.id)"] | unique;
+    ($node | rows | map(select(.[0] | IN("host_key", "tool", "fetched", "damaged") | not) | {key: .[0], value: (.[1] // "")}) | from_entries) as $n
     | ($systemd | split("\n\n") | map(lines | map(index("=") as $i | {key: .[:$i], value: .[$i + 1:]}) | from_entries)
       | map(select(.Id) | {key: .Id, value: .}) | from_entries) as $units
     | ($sums | lines | map({key: (.[66:] | split("/") | last), value: .[:64]}) | from_entries) as $sha
@@ -31,7 +34,7 @@ collect() {
        disk: {images: ($disk_images | disk), var: ($disk_var | disk)}, reboot_pending: ($n.reboot_pending == "true"),
        host_keys: listed("host_key"), cpus: ($n.cpus | number_or(0)), tools: listed("tool"), partial_pulls: ($n.partial_pulls == "true"),
        fetched: (listed("fetched") | map(split("=") | {key: .[0], value: (.[1] | number_or(0))}) | from_entries),
-       images_held: {ids: [$images[0][] | "sha256:" + .Id] | unique, diff_ids: [$images[0][].RootFS.Layers[]?] | unique,
+       images_held: {ids: [$images[0][] | "sha256:" + .Id] | unique, staged: staged, diff_ids: [$images[0][].RootFS.Layers[]?] | unique,
          chunked: [$layers[0][]? | select(.["big-data-names"] // [] | any(startswith("zstd-chunked-manifest"))) | .["diff-digest"] // empty] | unique},
        services: ($facts | rows | group_by(.[0]) | map(
          (map({key: .[1], value: (.[2] // "")}) | from_entries) as $f
