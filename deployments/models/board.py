@@ -31,7 +31,10 @@ STATES = {
 
 @dataclass(frozen=True, slots=True)
 class BoardRow:
-    """One service on the board. Ages are given by the moments they count from, in UTC."""
+    """One service on the board. Ages are given by the moments they count from, in UTC.
+
+    ``restarts`` are systemd's and the supervisor's together, ``last_reason`` is why, as far as the node tells.
+    """
 
     service: Service
     state: str
@@ -40,7 +43,8 @@ class BoardRow:
     old: bool
     facts: ServiceFacts | None
     skew: int
-    heartbeat_age: float | None
+    restarts: int
+    last_reason: str
     certificate_days: int | None
 
     @property
@@ -51,9 +55,9 @@ class BoardRow:
     @property
     def heartbeat_at(self) -> datetime | None:
         """When the node had last heard of the program: its age counts from the reading, not from now."""
-        if self.read_at is None or self.heartbeat_age is None:
+        if self.read_at is None or self.facts is None or self.facts.heartbeat_age is None:
             return None
-        return self.read_at - timedelta(seconds=self.heartbeat_age)
+        return self.read_at - timedelta(seconds=self.facts.heartbeat_age)
 
 
 def fleet_board(user: User, *, project: str = "", state: str = "", search: str = "") -> list[BoardRow]:
@@ -109,16 +113,10 @@ def service_state(service: Service, reading: Reading | None, *, newest: int, now
         old=reading is None or now - reading.taken_at > FRESH,
         facts=facts,
         skew=skew,
-        heartbeat_age=_age_now(facts, reading, now),
+        restarts=facts.restarts + facts.restarts_inside if facts else 0,
+        last_reason=facts.last_reason if facts else "",
         certificate_days=service.certificate.days_left(now) if service.certificate else None,
     )
-
-
-def _age_now(facts: ServiceFacts | None, reading: Reading | None, now: datetime) -> float | None:
-    """Seconds since the last heartbeat that is known of: its age when it was read, and the reading's own age."""
-    if facts is None or facts.heartbeat_age is None or reading is None:
-        return None
-    return facts.heartbeat_age + max(0.0, (now - reading.taken_at).total_seconds())
 
 
 def _judge(service: Service, reading: Reading | None, facts: ServiceFacts | None, skew: int) -> tuple[str, str]:

@@ -23,7 +23,7 @@ from ffsweb.accounts.memberships import add_member
 from ffsweb.accounts.models import Membership, Role, User
 from ffsweb.accounts.projects import create_project
 from tests.browser import seed_operations, seed_registry
-from tests.browser.seed_facts import GIGABYTE, node_facts, service_facts
+from tests.browser.seed_facts import GIGABYTE, heartbeats, node_facts, service_facts
 from tests.certificates.material import intermediate, issue, server
 from tests.deployments.fleet import Fleet
 from tests.oci.images import Picture, archive, layer, multi_arch_members, podman_members
@@ -173,7 +173,14 @@ def _crashing(service: Service, release: Release) -> dict[str, Any]:
         sub="failed",
         result="watchdog",
         restarts=14,
-        status_text="app: no heartbeat for 30 s",
+        status_text="app: hung (no heartbeat for 30 s, the last of them before it read its cache)",
+        heartbeats=heartbeats(
+            state="hung",
+            heartbeat_age=41.0,
+            restarts=3,
+            reason="hung: no heartbeat for 30 s, the last of them before it read its cache",
+            before={"state": "gave up: app ended 3 times within 5 s; it exited with 7", "reason": "exited with 7"},
+        ),
     )
 
 

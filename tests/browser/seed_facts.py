@@ -85,5 +85,10 @@ def _container(image: str) -> dict[str, Any]:
 
 
 def _heartbeats() -> dict[str, Any]:
-    child = {"name": "app", "state": "healthy", "heartbeat_age": 2.5, "pid": 7, "restarts": 0}
-    return {"version": 1, "at": time.time() - 1, "state": "healthy", "children": [child]}
+    return heartbeats(state="healthy", heartbeat_age=2.5)
+
+
+def heartbeats(before: dict[str, Any] | None = None, **changed: Any) -> dict[str, Any]:
+    """What a supervisor wrote a second ago of its one program."""
+    child = {"name": "app", "heartbeat_age": None, "pid": 7, "restarts": 0, "reason": None} | changed
+    return {"version": 1, "at": time.time() - 1, "state": child["state"], "children": [child], "before": before}
