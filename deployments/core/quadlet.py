@@ -116,8 +116,11 @@ def _exec(spec: UnitSpec) -> list[str]:
     if spec.mode is not Mode.SUPERVISOR or not spec.release:
         return []
     words = " ".join(quote_word(word) for word in (*spec.entrypoint, *spec.command))
+    # -I -S: Python as it was installed. The image's PYTHONPATH and packages are for the program, not for process 1.
+    # systemd's clock for the start began earlier, so with the same time it is not the supervisor that loses patience.
+    how = f"--sd-notify --start-timeout {spec.start_timeout}"
     probe = f" --probe {quote_word(spec.probe)}" if spec.probe else ""
-    return [f"Entrypoint={spec.interpreter}", f"Exec={layout.IN_SUPERVISOR} --sd-notify{probe} -- {words}"]
+    return [f"Entrypoint={spec.interpreter}", f"Exec=-I -S {layout.IN_SUPERVISOR} {how}{probe} -- {words}"]
 
 
 def _service(spec: UnitSpec) -> list[str]:

@@ -92,6 +92,23 @@ def test_each_mode_of_supervision_has_its_lines(mode: Mode, there: set[str], abs
     assert any("/ffs/supervisor.py:ro,z" in line for line in lines) is (mode is Mode.SUPERVISOR)
 
 
+def test_the_supervisor_waits_for_a_slow_start_as_long_as_systemd_does_and_asks_what_it_is_told_to() -> None:
+    # systemd's clock starts first, so it is systemd that loses patience first, and starts the container anew.
+    unit = render(
+        replace(FULL, start_timeout=900, probe="http://127.0.0.1:8080/a?b=%41", entrypoint=("/app",), command=())
+    )
+    lines = unit.splitlines()
+    assert "TimeoutStartSec=900" in lines
+    asked = '--start-timeout 900 --probe "http://127.0.0.1:8080/a?b=%%41"'
+    assert f"Exec=-I -S /ffs/supervisor.py --sd-notify {asked} -- /app" in lines
+
+
+def test_the_images_settings_for_python_reach_the_program_and_not_the_supervisor() -> None:
+    unit = render(replace(FULL, environment=(("PYTHONPATH", "/app"),)))
+    assert "Environment=PYTHONPATH=/app\n" in unit
+    assert "Entrypoint=/usr/bin/python3.11\nExec=-I -S /ffs/supervisor.py --sd-notify " in unit
+
+
 def test_no_watchdog_means_no_watchdog_lines() -> None:
     assert "atchdog" not in render(replace(FULL, watchdog=0)).lower().replace("watchdog_", "watchdog")
 

@@ -96,7 +96,7 @@ def test_every_node_gets_the_image_for_its_architecture(
     for (service, node), name in zip(chosen, ("amd64", "arm64"), strict=True):
         assert node.images == {PICTURES[name].image_id}
         assert f"ImageId={PICTURES[name].image_id}" in node.units["www"]
-        assert f"Exec=/ffs/supervisor.py --sd-notify -- /app {name}" in re.sub(r'"', "", node.units["www"])
+        assert f"-- /app {name}\n" in re.sub(r'"', "", node.units["www"])
         service.refresh_from_db()
         assert service.live_release == release
 

@@ -54,7 +54,10 @@ def test_the_unit_names_the_python_that_the_image_has_and_the_probe() -> None:
     release = fleet.release(image(fleet, python="/usr/local/bin/python3.12"))
     unit = desired(service, release, now=timezone.now()).unit
     assert "Entrypoint=/usr/local/bin/python3.12\n" in unit
-    assert "Exec=/ffs/supervisor.py --sd-notify --probe http://127.0.0.1:8080/healthz -- /app/main\n" in unit
+    assert (
+        "Exec=-I -S /ffs/supervisor.py --sd-notify --start-timeout 60 --probe http://127.0.0.1:8080/healthz -- /app/main\n"
+        in unit
+    )
     assert "WatchdogSec=240\n" in unit
 
 

@@ -40,6 +40,7 @@ SPEC = UnitSpec(
     documentation="https://example.org/a?b=c#d",
 )
 UNIT = render(SPEC)
+EXEC = "Exec=-I -S /ffs/supervisor.py --sd-notify --start-timeout 120 -- "
 
 
 def check(program: Program, text: str | bytes) -> Said:
@@ -70,6 +71,10 @@ def line_after(section: str, line: str) -> str:
         replace(SPEC, mode=Mode.HEALTH),
         replace(SPEC, mode=Mode.NONE, watchdog=0),
         replace(SPEC, certificate=CERTIFICATE + "-2"),
+        replace(SPEC, start_timeout=86400),
+        replace(SPEC, start_timeout=1, probe="tcp:[::1]:5432"),
+        replace(SPEC, probe="http://127.0.0.1:8080/health?deep=$1&a=%20;"),
+        replace(SPEC, probe="https://app.example/", entrypoint=("/bin/sh", "-c"), command=("exec app --probe x",)),
     ],
 )
 def test_it_takes_every_unit_that_the_dashboard_writes(program: Program, spec: UnitSpec) -> None:
@@ -199,12 +204,25 @@ def test_no_other_line_is_taken(program: Program, section_and_line: str) -> None
         ("NoNewPrivileges=true", "NoNewPrivileges=false"),
         ("LogDriver=journald", "LogDriver=k8s-file"),
         ("Entrypoint=/usr/bin/python3", "Entrypoint=sh -c"),
-        ("Exec=/ffs/supervisor.py --sd-notify -- ", "Exec=/bin/sh -c "),
-        ("Exec=/ffs/supervisor.py --sd-notify -- ", "Exec=/ffs/supervisor.py --sd-notify -- ; /bin/sh -c id "),
-        ("Exec=/ffs/supervisor.py --sd-notify -- ", 'Exec=/ffs/supervisor.py --sd-notify -- ";" /bin/sh -c id '),
-        ("Exec=/ffs/supervisor.py --sd-notify -- ", 'Exec=/ffs/supervisor.py --sd-notify -- "" '),
-        ("Exec=/ffs/supervisor.py --sd-notify -- ", "Exec=/ffs/supervisor.py --sd-notify --  "),
-        ("Exec=/ffs/supervisor.py --sd-notify -- ", "Exec=/ffs/supervisor.py --sd-notify -- $X "),
+        (EXEC, "Exec=/bin/sh -c "),
+        (EXEC, f"{EXEC}; /bin/sh -c id "),
+        (EXEC, f'{EXEC}";" /bin/sh -c id '),
+        (EXEC, f'{EXEC}"" '),
+        (EXEC, f"{EXEC} "),
+        (EXEC, f"{EXEC}$X "),
+        # In the environment of the image, and with what it has put among Python's packages.
+        ("Exec=-I -S ", "Exec="),
+        ("Exec=-I -S ", "Exec=-I "),
+        ("Exec=-I -S ", "Exec=-I -S -c id "),
+        (" --start-timeout 120", ""),
+        (" --start-timeout 120", " --start-timeout 0"),
+        (" --start-timeout 120", " --start-timeout 999999"),
+        (" --start-timeout 120", " --start-timeout 120 --status /ffs/data/x"),
+        (" --start-timeout 120", " --start-timeout 120 --probe"),
+        (" --start-timeout 120", " --start-timeout 120 --probe $X"),
+        (" --start-timeout 120", " --start-timeout 120 --probe %h"),
+        (" --start-timeout 120", " --start-timeout 120 --probe a --probe b"),
+        (" --start-timeout 120", " --start-timeout 120 --probe ;"),
         ("ExecStartPre=/usr/local/bin/ffs-node handover www", "ExecStartPre=/usr/local/bin/ffs-node handover other"),
         ("RuntimeDirectory=ffs/www", "RuntimeDirectory=ffs"),
         ("RuntimeDirectory=ffs/www", "RuntimeDirectory=ffs/other"),

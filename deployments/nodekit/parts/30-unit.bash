@@ -40,7 +40,7 @@ allowed_lines() {
     [Container.Volume]="$base/releases/$release_pattern:/ffs/files:ro,z|$base/certs/$certificate_pattern:/ffs/certs:ro,z|$base/data:/ffs/data:rw,z|/run/ffs/$s:/run/ffs:ro,z|$base/supervisor/$hex64\.py:/ffs/supervisor\.py:ro,z"
     [Container.Mount]='type=tmpfs,destination=/tmp/secrets,tmpfs-size=1048576,tmpfs-mode=0700,U=true,notmpcopyup'
     [Container.Entrypoint]='/[A-Za-z0-9._/+-]{1,200}'
-    [Container.Exec]="/ffs/supervisor\.py --sd-notify( --probe $word)? --( $word){0,200}"
+    [Container.Exec]="-I -S /ffs/supervisor\.py --sd-notify --start-timeout [1-9][0-9]{0,4}( --probe $word)? --( $word){0,200}"
     [Container.LogDriver]='journald'
     [Container.StopTimeout]="$seconds"
     [Service.LoadCredentialEncrypted]="$credential_pattern:$base/credentials/$version_pattern/$credential_pattern\.cred"
