@@ -108,7 +108,18 @@ def supervise(one_file: Path, tmp_path: Path) -> Iterator[Callable[..., Running]
         log = tmp_path / f"log-{len(started)}"
         with log.open("wb") as stream:
             process = subprocess.Popen(
-                [*before, python, "-S", str(one_file), *(QUICK if quick else ()), *places, *options, "--", *argv],
+                [
+                    *before,
+                    python,
+                    "-I",
+                    "-S",
+                    str(one_file),
+                    *(QUICK if quick else ()),
+                    *places,
+                    *options,
+                    "--",
+                    *argv,
+                ],
                 stdout=stream if output is None else output,
                 stderr=stream if output is None else output,
                 env={**os.environ, **environment},

@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             command,
             heartbeat=options.heartbeat,
             environment=tuple(secrets.items()),
-            without=SECRET if "FFS_TLS_KEY" in secrets else (),
+            without=(*_made_up(), *(SECRET if "FFS_TLS_KEY" in secrets else ())),
             probe=options.probe,
         )
         return Supervisor(
@@ -96,6 +96,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--certificates", type=Path, default=Path("/ffs/certs"), help=argparse.SUPPRESS)
     parser.add_argument("--secrets", type=Path, default=Path("/tmp/secrets"), help=argparse.SUPPRESS)  # noqa: S108
     return parser
+
+
+def _made_up() -> tuple[str, ...]:
+    """What Python has put into its own environment: where there is no locale, it chooses one (PEP 538)."""
+    try:
+        given = Path("/proc/self/environ").read_bytes()
+    except OSError:
+        return ()
+    return () if b"\0LC_CTYPE=" in b"\0" + given else ("LC_CTYPE",)
 
 
 def _end(number: int, frame: object) -> None:
