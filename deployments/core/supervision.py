@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from .quadlet import Mode
@@ -89,12 +90,24 @@ def detect(traits: ImageTraits) -> Detected:
 
 
 def _best(traits: ImageTraits, problem: str) -> Detected:
+    if carries_supervisor(traits.command):
+        return Detected(Mode.OWN, f"{problem}The image runs our supervisor by itself.")
     if unfit(Mode.SUPERVISOR, traits) is None and traits.interpreter:
         version = ".".join(map(str, traits.interpreter.version))
         return Detected(Mode.SUPERVISOR, f"{problem}The image has Python {version}, so our supervisor can watch it.")
     if traits.health_check:
         return Detected(Mode.HEALTH, f"{problem}The image has a health check, which podman runs.")
     return Detected(Mode.NONE, f"{problem}{unfit(Mode.SUPERVISOR, traits)} It has no health check either.")
+
+
+def carries_supervisor(command: Iterable[str]) -> bool:
+    """Whether an image's command is our supervisor, told to notify systemd: it needs no other one around it.
+
+    A command for a shell (``sh -c "exec python3 supervisor.py …"``) counts by its words.
+    """
+    words = " ".join(command).split(" -- ")[0].split()
+    names = {PurePosixPath(word).name for word in words}
+    return "--sd-notify" in words and ("supervisor.py" in names or {"ffs", "supervise"} <= names)
 
 
 def unfit(mode: Mode, traits: ImageTraits) -> str | None:

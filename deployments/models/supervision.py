@@ -26,10 +26,15 @@ def traits_of(image: Image) -> ImageTraits:
     )
 
 
+def detected(image: Image) -> Detected:
+    """The mode that *automatic* takes for ``image``, and why."""
+    return detect(traits_of(image))
+
+
 def supervision_of(service: Service, image: Image) -> Detected:
     """The mode in which ``service`` runs ``image``, and why, in a sentence for pages."""
     if service.supervision == Supervision.AUTO:
-        return detect(traits_of(image))
+        return detected(image)
     return Detected(Mode(service.supervision), "It was chosen for this service.")
 
 

@@ -9,6 +9,7 @@ from django.views.decorators.http import require_http_methods
 
 from deployments.forms.content import ReleaseForm
 from deployments.models import Release, Service
+from deployments.models.supervision import detected, supervision_of
 from deployments.services.releases import Gone, make_release
 from ffsweb.accounts.access import ProjectRequest, project_view
 from ffsweb.accounts.models import Role
@@ -48,8 +49,13 @@ def create(request: ProjectRequest, project: str) -> HttpResponse:
 
 @project_view(Role.VIEWER)
 def detail(request: ProjectRequest, project: str, number: int) -> HttpResponse:
-    """One release, and the services that it can be deployed to."""
+    """One release, the services that it can be deployed to, and how each would be watched."""
     rows = Release.objects.select_related("image", "files").defer("files__manifest")
     found = get_object_or_404(rows, project=request.project, number=number)
     services = Service.objects.filter(project=request.project).select_related("node", "live_release")
-    return render(request, "deployments/release.html", {"release": found, "services": services})
+    context = {
+        "release": found,
+        "services": [{"row": service, "watched": supervision_of(service, found.image)} for service in services],
+        "detected": detected(found.image),
+    }
+    return render(request, "deployments/release.html", context)

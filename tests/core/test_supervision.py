@@ -36,6 +36,28 @@ def test_the_best_mode_that_the_image_allows_is_chosen(traits: ImageTraits, mode
     assert unfit(mode, traits) is None
 
 
+@pytest.mark.parametrize(
+    ("command", "mode"),
+    [
+        ("python3 /app/supervisor.py --sd-notify -- ./app", Mode.OWN),
+        ("/usr/bin/python3 -I -S supervisor.py --sd-notify --interval 5 --grace 2 -- ./app", Mode.OWN),
+        ("/srv/.venv/bin/ffs supervise --sd-notify -- ./app", Mode.OWN),
+        ("python3 /app/supervisor.py --watchdog -- ./app", Mode.SUPERVISOR),
+        ("python3 /app/supervisor.py -- ./app --sd-notify", Mode.SUPERVISOR),
+        ("./app -- supervisor.py --sd-notify", Mode.SUPERVISOR),
+        ("./supervisor.pyc --sd-notify", Mode.SUPERVISOR),
+        ("./app --sd-notify", Mode.SUPERVISOR),
+    ],
+)
+def test_an_image_that_runs_our_supervisor_itself_gets_no_second_one(command: str, mode: Mode) -> None:
+    words = tuple(command.split())
+    for form in (words, ("/bin/sh", "-c", f"exec {command}")):
+        traits = replace(PLAIN, interpreter=PYTHON, command=form, health_check=True)
+        assert detect(traits).mode is mode, form
+    said = replace(PLAIN, interpreter=PYTHON, command=words, labels={LABEL: "none"})
+    assert detect(said).mode is Mode.NONE
+
+
 def test_a_label_that_cannot_be_followed_is_mentioned() -> None:
     assert "says health, but" in detect(replace(PLAIN, labels={LABEL: "health"})).reason
     assert "no mode" in detect(replace(PLAIN, labels={LABEL: "x" * 1000})).reason

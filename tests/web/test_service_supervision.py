@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from deployments.models import Service
+from deployments.models import Image, Service
 from deployments.oci.imageconfig import ImageConfig
 from ffsweb.accounts.models import User
 from tests.deployments.facts import node_facts, read, service_facts
@@ -99,3 +99,43 @@ def test_of_a_service_without_a_supervisor_the_page_says_that_there_is_no_heartb
 ) -> None:
     read(service.node, node_facts({"www": service_facts(service.project.releases.get())}))
     assert "Heartbeat none" in text_of(visit(carol).get(service.get_absolute_url()).content.decode())
+
+
+def test_the_releases_page_says_for_each_service_in_which_mode_it_would_run(
+    visit: Visit, bob: User, carol: User, described: Described, service: Service, django_assert_max_num_queries: Any
+) -> None:
+    for number in range(2, 12):
+        described.service(described.node(f"node-{number}"), supervision="health")
+    client = visit(bob)
+    with django_assert_max_num_queries(12):
+        page = client.get("/projects/serbest/releases/1/").content.decode()
+    assert not faults_of(page)
+    assert '<span title="It was chosen for this service.">health</span>' in page
+    assert '<span title="The image has Python 3.11, so our supervisor can watch it.">supervisor</span>' in page
+    for person in (bob, carol):
+        said = text_of(visit(person).get("/projects/serbest/releases/1/").content.decode())
+        assert "Supervision supervisor, where the service has it automatic. The image has Python 3.11" in said
+
+
+@pytest.mark.parametrize(
+    ("supervision", "python", "tone", "words"),
+    [
+        ("auto", "/usr/bin/python3.11", "OK", "Mode supervisor. The image has Python 3.11"),
+        ("own", "", "OK", "Mode own. It was chosen for this service."),
+        ("health", "", "Warning", "Mode health. It was chosen for this service. But it seems not to fit"),
+        (
+            "auto",
+            "",
+            "Warning",
+            "Mode none. The image has no Python. It has no health check either. Nobody says that",
+        ),
+    ],
+)
+def test_the_plan_says_the_mode_and_why(
+    visit: Visit, bob: User, service: Service, supervision: str, python: str, tone: str, words: str
+) -> None:
+    Service.objects.update(supervision=supervision)
+    Image.objects.update(python=python)
+    read(service.node)
+    answer = visit(bob).post("/projects/serbest/releases/1/plan/", {"service": service.pk}, follow=True)
+    assert f"{tone} Supervision {words}" in text_of(answer.content.decode())
