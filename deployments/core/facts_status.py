@@ -47,7 +47,7 @@ def _read(it: Fields) -> Heartbeats:
         at=it.decimal("at"),
         state=it.text("state"),
         children=children,
-        before="; ".join(dict.fromkeys(word for word in (state, reason) if word)),
+        before="; ".join(word for word in (state, "" if reason in state else reason) if word),
         before_reason=state if state.startswith(GAVE_UP) else reason,
     )
 

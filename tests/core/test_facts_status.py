@@ -50,3 +50,25 @@ def test_the_last_reason_is_what_is_nearest_to_the_program(
 ) -> None:
     found = supervised(*({"name": "app", "state": "healthy"} | child for child in children), **changes)
     assert found.last_reason == reason
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "words"),
+    [
+        ("healthy: app", "hung", "healthy: app; hung"),
+        (
+            "gave up: app ended 3 times; it exited with 7",
+            "exited with 7",
+            "gave up: app ended 3 times; it exited with 7",
+        ),
+        ("stopped", None, "stopped"),
+        (None, "hung", "hung"),
+        (None, None, ""),
+    ],
+)
+def test_the_word_of_the_container_before_says_nothing_twice(
+    state: str | None, reason: str | None, words: str
+) -> None:
+    www = supervised({"name": "app", "state": "healthy"}, status={"before": {"state": state, "reason": reason}})
+    assert www.heartbeats is not None
+    assert www.heartbeats.before == words
