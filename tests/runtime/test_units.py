@@ -87,6 +87,24 @@ def test_who_stops_it_waits_longer_than_it_needs():
     assert GRACE + 5 < float(container["StopTimeout"][0]) < float(container["TimeoutStopSec"][0])
 
 
+def test_whatever_the_service_may_write_is_made_for_it_or_may_be_missing():
+    """systemd ends a unit with 226/NAMESPACE, before its first program, for a path of ReadWritePaths= that is not there."""
+    unit = lines(UNITS / "ffsweb.service")
+    made = {f"/var/{kind}/{unit[name][0]}" for kind, name in (("lib", "StateDirectory"), ("cache", "CacheDirectory"))}
+    for path in unit["ReadWritePaths"][0].split():
+        assert path.startswith("-") or path in made
+    settings = (UNITS.parent / "operating.md").read_text()
+    assert "FFSWEB_DATA=/var/lib/ffsweb\n" in settings
+    assert "FFSWEB_KEYS=/etc/ffsweb/keys\n" in settings
+    (static,) = (value for value in unit["Environment"] if value.startswith("FFSWEB_STATIC="))
+    assert Path(static.partition("=")[2]).parent.as_posix() in made
+
+
+def test_the_documents_show_no_unit_but_those():
+    for page in UNITS.parent.glob("*.md"):
+        assert "ExecStart=" not in page.read_text(), page.name
+
+
 def test_the_service_can_do_little_beyond_its_work():
     unit = lines(UNITS / "ffsweb.service")
     assert unit["NoNewPrivileges"] == ["yes"]
