@@ -90,7 +90,7 @@ def facts_from(value: Mapping[str, object]) -> NodeFacts:
         tools=frozenset(it.maybe_matches("tools", r"[a-z]{1,20}", 20)),
         partial_pulls=it.maybe_flag("partial_pulls"),
         cpus=it.maybe_whole("cpus") or 0,
-        fetched=it.maybe_counts("fetched", _DIGEST, 100),
+        fetched=it.maybe_counts("fetched", _DIGEST, 1000),
         staged_images=frozenset(images.maybe_matches("staged", _STAGED, 5000)),
     )
 

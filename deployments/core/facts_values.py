@@ -151,7 +151,8 @@ class NodeFacts:
     partial_pulls: bool = False
     cpus: int = 0
     fetched: Mapping[str, int] = field(default_factory=dict)
-    """Bytes of images whose fetching was cut, by image ID: the next attempt goes on from there."""
+    """What is left of images whose fetching was cut: their bytes by image ID, and those of each blob by its digest
+    (all of a layer that was made already, by its diffID). The next attempt goes on from there."""
     staged_images: frozenset[str] = frozenset()
     """``PROJECT:IMAGE_ID`` of what staging finished and named, and of which no layer is missing or damaged. An image
     may be among ``image_ids`` and not here: it was loaded by hand, is another project's, or its pull was killed."""

@@ -47,6 +47,7 @@ class _Choice:
     exact: bool
     seconds: float
     base: Base | None = None
+    kept: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,7 @@ def _candidate(task: Task, total: int, kind: str) -> _Candidate:
             choice.bytes,
             choice.exact,
             choice.base.diff_id if choice.base else "",
+            choice.kept,
         )
         for layer, choice in zip(task.missing, choices, strict=True)
     )
@@ -123,29 +125,32 @@ def _candidate(task: Task, total: int, kind: str) -> _Candidate:
         bytes=sum(sizes),
         seconds=on_the_link + work,
         images=came,
-        temporary=sum(sizes) + rest,
+        temporary=sum(choice.bytes + choice.kept for choice in choices) + rest,
     )
     return _Candidate(kind, transfer, on_the_link)
 
 
 def _choose(task: Task, layer: Sendable, kind: str) -> _Choice:
     """The form in which this layer is there first; its own seconds are those of making and patching."""
+    fetched = kind == "fetch"
     if task.without.packed:
-        return _option(layer, RAW)
-    options = [_option(layer, ZSTD)]
-    if layer.size < SMALL or task.link.usable >= FAST:
-        options.append(_option(layer, RAW))
+        return _option(layer, RAW, fetched=fetched)
+    options = [_option(layer, ZSTD, fetched=fetched)]
+    if layer.size < SMALL or task.link.usable >= FAST or (fetched and layer.kept):
+        options.append(_option(layer, RAW, fetched=fetched))
     if kind == "chunked" and layer.chunked is not None:
-        options = [_option(layer, CHUNKED)]
-    if kind == "fetch" and not task.without.delta:
-        options += [_option(layer, DELTA, base) for base in layer.bases]
+        options.append(_option(layer, CHUNKED))
+    if fetched and not task.without.delta:
+        options += [_option(layer, DELTA, base, fetched=True) for base in layer.bases]
     return min(options, key=lambda option: (option.bytes / task.link.usable + option.seconds, option.bytes))
 
 
-def _option(layer: Sendable, form: FormKind, base: Base | None = None) -> _Choice:
+def _option(layer: Sendable, form: FormKind, base: Base | None = None, *, fetched: bool = False) -> _Choice:
+    """``fetched``: what the node has of it from a push that was cut does not travel again."""
     size, known = cost.size_of(layer, form, base)
+    kept = cost.kept_of(layer, form, base) if fetched else 0
     seconds = cost.making(layer, form, known=known) + (cost.patching(layer, base) if base else 0.0)
-    return _Choice(form, size, known, seconds, base)
+    return _Choice(form, size - kept, known, seconds, base, kept)
 
 
 def _unpacked(task: Task) -> int:

@@ -63,6 +63,13 @@ def size_of(layer: Sendable, form: FormKind, base: Base | None = None) -> tuple[
     return (layer.zstd, True) if layer.zstd is not None else (max(64, int(layer.size * PACKED)), False)
 
 
+def kept_of(layer: Sendable, form: FormKind, base: Base | None = None) -> int:
+    """Bytes of a form that are on the node, from a push that was cut."""
+    if form == DELTA and base is not None:
+        return base.kept
+    return {RAW: layer.kept, ZSTD: layer.zstd_kept}.get(form, 0)
+
+
 def making(layer: Sendable, form: FormKind, *, known: bool) -> float:
     """Seconds until the form is there, on the dashboard's machine."""
     return 0.0 if known or form not in PACK_RATE else 0.1 + layer.size / PACK_RATE[form]

@@ -39,23 +39,28 @@ ASSUMED: Final = Link(rate=12_500_000.0, round_trip=0.02, measured=False)
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """A layer that the node holds and a delta may start from; ``delta`` is the delta's size if it was made before."""
+    """A layer that the node holds and a delta may start from; ``delta`` is the delta's size if it was made before,
+    ``kept`` what the node has of it from a push that was cut."""
 
     diff_id: str
     size: int
     delta: int | None = None
+    kept: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Sendable:
     """A layer that the node lacks. ``zstd`` is the size of its compressed form if that was made before; ``chunked``
-    what a partial pull of its chunked form would fetch, if there is one."""
+    what a partial pull of its chunked form would fetch, if there is one. ``kept`` and ``zstd_kept`` are bytes of the
+    layer itself and of the compressed form that are on the node, from a push that was cut."""
 
     diff_id: str
     size: int
     zstd: int | None = None
     chunked: int | None = None
     bases: tuple[Base, ...] = ()
+    kept: int = 0
+    zstd_kept: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +88,8 @@ class Without:
 
 @dataclass(frozen=True, slots=True)
 class LayerTransfer:
-    """One layer, the form in which it travels and its bytes. ``exact``: of a form that is made, not an estimate."""
+    """One layer, the form in which it travels, and its bytes without those ``kept`` on the node. ``exact``: of a form
+    that is made, not an estimate."""
 
     diff_id: str
     size: int
@@ -91,11 +97,13 @@ class LayerTransfer:
     bytes: int
     exact: bool
     base: str = ""
+    kept: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """The plan for one image to one node; ``total`` are the bytes of the whole image, uncompressed."""
+    """The plan for one image to one node; ``total`` are the bytes of the whole image, uncompressed, ``bytes`` those
+    that travel."""
 
     way: Way
     total: int
@@ -112,6 +120,11 @@ class Transfer:
     def need(self) -> int:
         """Both together."""
         return self.images + self.temporary
+
+    @property
+    def kept(self) -> int:
+        """Bytes that are on the node already, from a push that was cut."""
+        return sum(layer.kept for layer in self.layers)
 
     @property
     def exact(self) -> bool:

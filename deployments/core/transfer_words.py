@@ -26,6 +26,8 @@ _FORMS = (
 def explained(task: Task, best: Transfer, others: Iterable[tuple[str, Transfer]], reason: str) -> str:
     """Why ``best``; ``others`` are the ways that were open too (their kinds are "pull", "chunked", "fetch")."""
     words = [_described(best), f"About {_seconds(best.seconds)} {_link(task)}.", reason]
+    if best.kept:
+        words.append(f"{shown_bytes(best.kept)} are on the node from a push that was cut.")
     words += [
         f"{_NAMES[kind]} would send {shown_bytes(other.bytes)} in {_seconds(other.seconds)}."
         for kind, other in others

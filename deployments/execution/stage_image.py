@@ -12,21 +12,22 @@ from typing import TYPE_CHECKING, Any
 
 from deployments.core import node_commands
 from deployments.core.node_events import Event, Progress, Refused
-from deployments.core.sizes import exact_bytes, shown_bytes
 from deployments.core.transfer_again import again_without
 from deployments.core.transfer_request import image_request
-from deployments.core.transfer_values import FETCH, NONE, PULL, Without
+from deployments.core.transfer_result import Pushed
+from deployments.core.transfer_values import FETCH, PULL, Without
 from deployments.execution.errors import TargetFailed
 from deployments.execution.node_program import LONG
 from deployments.execution.pushing import pace_of, turn
+from deployments.execution.transfer_cuts import Cuts
 from deployments.execution.transfer_forms import Chooser, blobs_of
+from deployments.execution.transfer_held import HeldForms
 from deployments.execution.transfer_meter import Meter, remember_link
 from deployments.execution.transfer_order import LowestFirst, order_of
 from deployments.execution.transfer_task import forms, others_of
 from deployments.models import Image
 from deployments.models.image_store import store
 from deployments.oci.errors import ImageError
-from deployments.oci.forms_errors import FormGone
 from deployments.oci.forms_offer import offer_fetch, offer_pull
 from deployments.oci.registry import serve
 from ffsweb.remote import RemoteError
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
     from deployments.oci.endpoint import Endpoint
     from deployments.oci.forms import Form
 
-PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0)
-"""Seconds before each new connection after one was lost."""
 BUSY_PAUSE, BUSY_SECONDS = 3.0, 1800.0
 """A node takes one image at a time: so often, and so long, it is asked whether it is our turn."""
 
@@ -49,32 +48,33 @@ def stage_image(run: DeployTarget, facts: NodeFacts) -> dict[str, Any]:
 
     Raises TargetFailed, and what a conversation with a node raises.
     """
-    return _Push(run).run(facts)
+    with HeldForms(forms()) as held:
+        return _Push(run, held).run(facts)
 
 
 class _Push:
-    def __init__(self, run: DeployTarget) -> None:
+    def __init__(self, run: DeployTarget, held: HeldForms) -> None:
         self._run, self._image, self._context, self._target = run, run.image, run.context, run.target
         self._meter = Meter(self._show)
-        self._forms = forms()
+        self._held = held
         self._began = time.monotonic()
         self._chooser: Chooser | None = None
         self._transfer: Transfer | None = None
         self._order: LowestFirst | None = None
-        self._cuts, self._patience = 0, self._began + BUSY_SECONDS
+        self._cuts, self._patience = Cuts(self._context, self._target), self._began + BUSY_SECONDS
+        self._expected: int | None = None
 
     def run(self, facts: NodeFacts) -> dict[str, Any]:
         without, fresh = Without(), facts
         while True:
             self._context.checkpoint()
+            self._cuts.arrived(fresh.fetched.get(self._image.image_id, 0))
             try:
                 return self._attempt(fresh, without)
             except Refused as refused:
                 without = self._after_no(refused, without)
             except RemoteError as error:
                 without = self._after_cut(error, without)
-            except FormGone:
-                pass  # another one was made room for: make it again
             fresh = self._facts_again()
 
     def _facts_again(self) -> NodeFacts:
@@ -90,8 +90,8 @@ class _Push:
         if refused.code == "busy" and time.monotonic() < self._patience:
             self._context.stop.wait(BUSY_PAUSE)
             return without
-        if refused.code == "fetch" and self._cuts < len(PAUSES):
-            self._pause(str(refused))
+        if refused.code == "fetch" and not self._cuts.too_many:
+            self._cuts.pause(str(refused))
             return without
         plainer = again_without(refused.code, self._transfer, without) if self._transfer else None
         if plainer is None or plainer == without:
@@ -102,23 +102,18 @@ class _Push:
     def _after_cut(self, error: RemoteError, without: Without) -> Without:
         """A connection that was lost is made again; where the node can, what comes from now on survives a cut."""
         self._context.checkpoint()
-        if error.permanent or self._cuts == len(PAUSES):
+        if error.permanent or self._cuts.too_many:
             raise error
         self._run.close()
-        self._pause(str(error))
+        self._cuts.pause(str(error))
         return replace(without, pull=True)
-
-    def _pause(self, why: str) -> None:
-        self._log(f"{why} Going on in {PAUSES[self._cuts]:.0f} s.", "warning")
-        self._context.stop.wait(PAUSES[self._cuts])
-        self._cuts += 1
 
     def _attempt(self, facts: NodeFacts, without: Without) -> dict[str, Any]:
         node, session = self._run.service.node, self._run.program().session
         link = replace(node.link(), round_trip=session.round_trip())
         try:
             transfer, found = self._choose(facts, link, without)
-            with self._forms.use(found.values()), turn(self._context):
+            with turn(self._context):
                 self._say_what_comes(transfer)
                 self._order = order_of(transfer, found, link, self._context.checkpoint)
                 kept = self._send(transfer, found)
@@ -132,13 +127,15 @@ class _Push:
             service = facts.service(self._run.service.name)
             rows = Image.objects.filter(project_id=self._image.project_id, image_id__in=list(facts.image_ids)[:500])
             others = others_of(rows, self._image, (service.image_id if service else None) or "")
-            self._chooser = Chooser(self._context, self._target, self._image, others, self._forms)
+            self._chooser = Chooser(self._context, self._target, self._image, others, self._held)
         self._transfer, found = self._chooser.choose(facts, link, without)
+        if self._expected is None:
+            self._expected = self._transfer.bytes
         return self._transfer, found
 
     def _send(self, transfer: Transfer, found: dict[str, Form]) -> int:
         """Offer it and let the node take it; the bytes that it had kept of an attempt that was cut."""
-        self._meter.begin(transfer.bytes)
+        self._meter.begin(transfer.bytes + transfer.kept, transfer.kept)
         token = secrets.token_hex(16)
         endpoint, manifest = self._endpoint(transfer, found, token)
         program = self._run.program()
@@ -192,23 +189,13 @@ class _Push:
         self._log(f"Pushing the image {self._image}: layers to send: {count}. {transfer.why}")
 
     def _done(self, transfer: Transfer, kept: int) -> dict[str, Any]:
-        sent, seconds = self._meter.sent, time.monotonic() - self._began
         planned = self._run.planned.layers.estimate
-        expected = planned.bytes if planned.way else transfer.bytes
-        self._context.progress(self._target, transfer.bytes, transfer.bytes)
-        before = f" {shown_bytes(kept)} were there from an attempt that was cut." if kept else ""
-        self._log(
-            f"The image is on the node: {exact_bytes(sent)} sent of {exact_bytes(transfer.total)} "
-            f"in {seconds:.1f} s; the plan said {exact_bytes(expected)}.{before}"
-        )
-        way = {NONE: "nothing was missing", FETCH: "fetched"}.get(transfer.way, "pulled")
-        return {
-            "image bytes": sent,
-            "of bytes": transfer.total,
-            "planned bytes": expected,
-            "image": way,
-            "image seconds": round(seconds, 2),
-        } | ({"kept bytes": kept} if kept else {})
+        expected = planned.bytes if planned.way else self._expected or 0
+        total = transfer.bytes + transfer.kept
+        self._context.progress(self._target, total, total)
+        pushed = Pushed(transfer, self._meter.sent, kept, expected, time.monotonic() - self._began)
+        self._log(pushed.said)
+        return pushed.evidence()
 
     def _log(self, text: str, stream: str = "info") -> None:
         self._context.log(text, target=self._target, stream=stream)

@@ -16,12 +16,13 @@ from deployments.oci.forms_errors import FormError, FormStopped
 from deployments.oci.forms_values import Wanted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from deployments.core.facts import NodeFacts
     from deployments.core.transfer_values import Link, Transfer
+    from deployments.execution.transfer_held import HeldForms
     from deployments.models import Image
-    from deployments.oci.forms import Form, Forms
+    from deployments.oci.forms import Form
     from ffsweb.operations.context import Context
     from ffsweb.operations.contract import Target
 
@@ -32,19 +33,21 @@ ROUNDS = 4
 class Chooser:
     """Decides for one node; remembers what could not be made."""
 
-    def __init__(self, context: Context, target: Target, image: Image, others: Sequence[Image], forms: Forms) -> None:
+    def __init__(
+        self, context: Context, target: Target, image: Image, others: Sequence[Image], held: HeldForms
+    ) -> None:
         self._context, self._target, self._image, self._others = context, target, image, others
-        self.forms = forms
+        self._held = held
         self._not_from: set[tuple[str, str]] = set()
         self._packed = True
 
     def choose(self, facts: NodeFacts, link: Link, without: Without) -> tuple[Transfer, dict[str, Form]]:
-        """The plan, and by diffID the forms that it needs (none for layers that travel as they are).
+        """The plan, and by diffID the forms that it needs (none for layers that travel as they are), which stay.
 
         Raises Cancelled and Parked; whatever else is wrong with a form makes the plan do without it.
         """
         for left in range(ROUNDS, 0, -1):
-            known = Known(self.forms)
+            known = Known(self._held.forms, self._held.taken)
             allowed = without if self._packed else replace(without, packed=True, delta=True, chunked=True)
             task = task_for(
                 self._image,
@@ -56,12 +59,12 @@ class Chooser:
                 not_from=self._not_from,
             )
             transfer = plan_transfer(task)
-            found = self._make(transfer)
+            found = self._make(transfer, facts.fetched)
             if found is not None and (transfer.exact or left == 1):
                 return transfer, found
         return plan_transfer(replace(task, without=replace(without, packed=True))), {}
 
-    def _make(self, transfer: Transfer) -> dict[str, Form] | None:
+    def _make(self, transfer: Transfer, rather: Collection[str]) -> dict[str, Form] | None:
         """The forms; None if one of them cannot be made, which is remembered."""
         found = {}
         for layer in transfer.layers:
@@ -70,12 +73,13 @@ class Chooser:
                 continue
             wanted = Wanted(kind, layer.diff_id, layer.base)
             try:
-                form = self.forms.find(wanted.kind, wanted.diff_id, wanted.base)
-                if form is None:
+                if self._held.find(wanted, rather) is not None:
+                    form = self._held.take(wanted, rather, self._context.stop)
+                else:
                     doing = "Comparing" if layer.form == DELTA else "Compressing"
                     self._context.log(f"{doing} a layer of {shown_bytes(layer.size)}.", target=self._target)
                     with conversion(self._context):
-                        form = self.forms.make(wanted, self._context.stop)
+                        form = self._held.take(wanted, rather, self._context.stop)
             except FormStopped:
                 self._context.checkpoint()
                 raise

@@ -33,13 +33,13 @@ class Meter:
         self._recent: deque[tuple[float, int]] = deque()
         self._first = self._last = 0.0
         self.sent = 0
-        self._attempt = self._blobs = self._there = 0
+        self._attempt = self._blobs = self._there = self._kept = 0
         self.total = 0
 
-    def begin(self, total: int) -> None:
-        """A new attempt, of so many bytes; what earlier ones sent still counts as sent."""
+    def begin(self, total: int, there: int = 0) -> None:
+        """A new attempt, of so many bytes of which some are there; what earlier ones sent still counts as sent."""
         with self._lock:
-            self.total, self._attempt, self._blobs, self._there = total, 0, 0, 0
+            self.total, self._kept, self._attempt, self._blobs, self._there = total, there, 0, 0, 0
             self._recent.clear()
             self._first = self._last = 0.0
 
@@ -67,7 +67,7 @@ class Meter:
         self._show(*shown)
 
     def _shown(self) -> tuple[int, int, float]:
-        done = min(max(self._attempt, self._there), self.total)
+        done = min(max(self._kept + self._attempt, self._there), self.total)
         span = max(self._recent[-1][0] - self._recent[0][0], 0.5) if self._recent else 1.0
         return done, self.total, sum(count for _, count in self._recent) / span
 

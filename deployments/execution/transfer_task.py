@@ -10,17 +10,19 @@ from deployments.core.preflight import version_of
 from deployments.core.transfer_bases import bases_for
 from deployments.core.transfer_values import Base, Receiver, Sendable, Task, Without
 from deployments.models.image_store import store
-from deployments.oci.forms import CHUNKED, DELTA, ZSTD, Forms
+from deployments.oci.forms import CHUNKED, DELTA, ZSTD, Forms, preferred
 from deployments.oci.forms_values import DELTA_LIMIT
 from deployments.oci.imageconfig import ImageConfig
 from deployments.oci.toc import NoToc, Toc, bytes_needed, read_toc
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from deployments.core.facts import NodeFacts
     from deployments.core.transfer_values import Link
     from deployments.models import Image
+    from deployments.oci.forms import Form
+    from deployments.oci.forms_values import Kind
 
 OTHERS = 6
 """Images of a node that are looked at for layers that a delta may start from."""
@@ -31,22 +33,32 @@ def forms() -> Forms:
     return Forms(store(), settings.DATA / "oci-forms", settings.FORMS_LIMIT)
 
 
-class Known:
-    """What is in the cache and the store, looked up once for all nodes of a plan. Not for several threads."""
+def nothing_taken(_kind: Kind, _diff_id: str, _base: str) -> Form | None:
+    """A push that has not begun."""
+    return None
 
-    def __init__(self, forms: Forms) -> None:
-        self.forms = forms
-        self._sizes: dict[tuple[str, str, str], int | None] = {}
+
+class Known:
+    """What is in the cache and the store, looked up once for all nodes of a plan. Not for several threads.
+
+    ``taken`` are the forms that a push has already chosen.
+    """
+
+    def __init__(self, forms: Forms, taken: Callable[[Kind, str, str], Form | None] = nothing_taken) -> None:
+        self.forms, self._taken = forms, taken
+        self._forms: dict[tuple[Kind, str, str], tuple[Form, ...]] = {}
         self._stored: dict[str, bool] = {}
         self._tocs: dict[str, Toc | None] = {}
 
-    def zstd(self, diff_id: str) -> int | None:
-        """Bytes of the compressed layer, None if that was not made yet."""
-        return self._size(ZSTD, diff_id)
-
-    def delta(self, diff_id: str, base: str) -> int | None:
-        """Bytes of the delta from ``base``, None if that was not made yet."""
-        return self._size(DELTA, diff_id, base)
+    def form(self, kind: Kind, diff_id: str, base: str, rather: Collection[str]) -> Form | None:
+        """The form that a push would take, one whose digest is in ``rather`` first; None if none was made yet."""
+        taken = self._taken(kind, diff_id, base)
+        if taken is not None:
+            return taken
+        key = (kind, diff_id, base)
+        if key not in self._forms:
+            self._forms[key] = self.forms.every(kind, diff_id, base)
+        return preferred(self._forms[key], rather)
 
     def chunked(self, diff_id: str, held: Collection[str]) -> int | None:
         """Bytes that a partial pull fetches by a node that holds the layers ``held`` in chunks; None if not made."""
@@ -64,13 +76,6 @@ class Known:
         if diff_id not in self._stored:
             self._stored[diff_id] = self.forms.store.blobs.has(diff_id)
         return self._stored[diff_id]
-
-    def _size(self, kind: str, diff_id: str, base: str = "") -> int | None:
-        key = (kind, diff_id, base)
-        if key not in self._sizes:
-            form = self.forms.find(kind, diff_id, base)  # type: ignore[arg-type]
-            self._sizes[key] = form.size if form else None
-        return self._sizes[key]
 
     def _toc(self, diff_id: str) -> Toc | None:
         if diff_id not in self._tocs:
@@ -116,17 +121,15 @@ def task_for(
     usable |= {diff_id for diff_id, _ in layers if diff_id in held}
     bases = bases_for(layers, [sized(other) for other in others], usable, limit=DELTA_LIMIT)
     chunked = facts.chunked if facts else frozenset()
+    there = facts.fetched if facts else {}
     missing = tuple(
-        Sendable(
+        _sendable(
             diff_id,
             size,
-            zstd=known.zstd(diff_id),
+            known=known,
+            there=there,
             chunked=known.chunked(diff_id, chunked),
-            bases=tuple(
-                Base(base, base_size, known.delta(diff_id, base))
-                for base, base_size in bases.get(diff_id, ())
-                if (diff_id, base) not in not_from
-            ),
+            bases=[base for base in bases.get(diff_id, ()) if (diff_id, base[0]) not in not_from],
         )
         for diff_id, size in layers
         if diff_id not in held
@@ -134,6 +137,36 @@ def task_for(
     check = ImageConfig.from_json(image.config).healthcheck
     docker = check is not None and check.active
     return Task(layers, missing, receiver_of(facts), link, docker=docker, without=without or Without())
+
+
+def _sendable(
+    diff_id: str,
+    size: int,
+    *,
+    known: Known,
+    there: Mapping[str, int],
+    chunked: int | None,
+    bases: Sequence[tuple[str, int]],
+) -> Sendable:
+    """The layer, with what the node has of each of its forms: all of it where it has made the layer already."""
+    made = diff_id in there and there[diff_id] >= size
+
+    def kept(form: Form | None) -> int:
+        return 0 if form is None else form.size if made else min(there.get(form.digest, 0), form.size)
+
+    packed = known.form(ZSTD, diff_id, "", there)
+    deltas = [(*base, known.form(DELTA, diff_id, base[0], there)) for base in bases]
+    return Sendable(
+        diff_id,
+        size,
+        zstd=packed.size if packed else None,
+        chunked=chunked,
+        bases=tuple(
+            Base(base, base_size, form.size if form else None, kept=kept(form)) for base, base_size, form in deltas
+        ),
+        kept=min(there.get(diff_id, 0), size),
+        zstd_kept=kept(packed),
+    )
 
 
 def receiver_of(facts: NodeFacts | None) -> Receiver:

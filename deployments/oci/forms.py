@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -24,17 +25,18 @@ from .digests import is_digest
 from .drafts import disk_errors, sync
 from .formlocks import held, held_now, share
 from .forms_errors import FormGone
-from .forms_values import BEST, CHUNKED, DELTA, QUICK, ZSTD, Form, Wanted
+from .forms_room import Entry, in_order
+from .forms_values import BEST, CHUNKED, DELTA, QUICK, ZSTD, Form, Wanted, preferred
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
     from pathlib import Path
 
     from .forms_values import Kind
     from .store import Store
 
-__all__ = ["BEST", "CHUNKED", "DELTA", "QUICK", "ZSTD", "Form", "Forms", "Wanted"]
+__all__ = ["BEST", "CHUNKED", "DELTA", "QUICK", "ZSTD", "Form", "Forms", "Wanted", "preferred"]
 
 _META = "form.json"
 
@@ -49,13 +51,15 @@ class Forms:
             for each in (directory, self._entries, self._making, self._locks):
                 each.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    def find(self, kind: Kind, diff_id: str, base: str = "") -> Form | None:
-        """The best form of this kind that is there. It may be gone a moment later: see ``use``. One or two reads."""
-        for quality in (BEST, QUICK):
-            form = self._read(Wanted(kind, diff_id, base, quality))
-            if form is not None:
-                return form
-        return None
+    def find(self, kind: Kind, diff_id: str, base: str = "", *, rather: Collection[str] = ()) -> Form | None:
+        """The best form of this kind that is there, or one whose digest is in ``rather``. It may be gone a moment
+        later: see ``use``. Two reads."""
+        return preferred(self.every(kind, diff_id, base), rather)
+
+    def every(self, kind: Kind, diff_id: str, base: str = "") -> tuple[Form, ...]:
+        """All forms of this kind that are there, the best first. Two reads."""
+        read = (self._read(Wanted(kind, diff_id, base, quality)) for quality in (BEST, QUICK))
+        return tuple(form for form in read if form is not None)
 
     def has(self, wanted: Wanted) -> bool:
         """Whether exactly this form is there."""
@@ -101,10 +105,11 @@ class Forms:
 
     def size(self) -> int:
         """Bytes of all forms."""
-        return sum(size for _, size, _ in self._all())
+        return sum(entry.size for entry in self._all())
 
     def tidy(self, *, keep: str = "") -> int:
-        """Remove what a better form replaces, what dead makers left, and the longest unused beyond the limit.
+        """Remove what dead makers left, what a better form has replaced for a while, and beyond the limit what is
+        replaced and then the longest unused.
 
         Nothing in use, and not ``keep``. Bytes removed.
         """
@@ -112,23 +117,21 @@ class Forms:
             with held_now(self._locks / left.name) as free:
                 if free:
                     shutil.rmtree(left, ignore_errors=True)
-        removed = 0
-        entries = sorted(self._all())
-        total = sum(size for _, size, _ in entries)
-        names = {name for _, _, name in entries}
-        for _, size, name in entries:
-            surpassed = f"-{QUICK}-" in name and name.replace(f"-{QUICK}-", f"-{BEST}-", 1) in names
-            if name != keep and (surpassed or total - removed > self.limit) and self._remove(name):
-                removed += size
+        removed, entries = 0, self._all()
+        total = sum(entry.size for entry in entries)
+        for entry, stale in in_order(entries, time.time()):
+            wanted = entry.name != keep and (stale or total - removed > self.limit)
+            if wanted and self._remove(entry.name):
+                removed += entry.size
         return removed
 
     def forget(self, layers: Iterable[str]) -> int:
         """Remove the forms of (and deltas from) layers that are not among ``layers``; how many. For a collection."""
         known = set(layers)
         gone = 0
-        for _, _, name in self._all():
-            parts = {f"sha256:{part}" for part in name.split("-")[2:]}
-            if not parts <= known and self._remove(name):
+        for entry in self._all():
+            parts = {f"sha256:{part}" for part in entry.name.split("-")[2:]}
+            if not parts <= known and self._remove(entry.name):
                 gone += 1
         return gone
 
@@ -151,20 +154,22 @@ class Forms:
             return False
         return True
 
-    def _all(self) -> list[tuple[float, int, str]]:
-        """Last use, bytes and key of every form."""
+    def _all(self) -> list[Entry]:
         found = []
-        for entry in self._entries.iterdir():
+        for directory in self._entries.iterdir():
             try:
-                used = (entry / _META).stat().st_mtime
-                found.append((used, (entry / forms_make.MADE).stat().st_size, entry.name))
+                blob, meta = (directory / forms_make.MADE).stat(), (directory / _META).stat()
             except FileNotFoundError:
                 continue
+            used = meta.st_mtime_ns != blob.st_mtime_ns
+            found.append(Entry(directory.name, blob.st_size, meta.st_mtime, used))
         return found
 
     def _keep(self, wanted: Wanted, form: Form, directory: Path) -> None:
         meta = {"digest": form.digest, "size": form.size, "annotations": dict(form.annotations)}
         (directory / _META).write_text(json.dumps(meta))
+        made = (directory / forms_make.MADE).stat().st_mtime_ns
+        os.utime(directory / _META, ns=(made, made))  # until somebody uses it
         for name in (forms_make.MADE, _META):
             sync(directory / name)
         directory.rename(self._entries / wanted.key)

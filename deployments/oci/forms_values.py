@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from .digests import hex_of
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
 Kind = Literal["zstd", "chunked", "delta"]
@@ -64,6 +65,11 @@ class Form:
     def wanted(self) -> Wanted:
         """What was asked for when it was made."""
         return Wanted(self.kind, self.diff_id, self.base, self.quality)
+
+
+def preferred(forms: Sequence[Form], rather: Collection[str]) -> Form | None:
+    """The first one whose digest is in ``rather``, or the first; None if there is none."""
+    return next((form for form in forms if form.digest in rather), forms[0] if forms else None)
 
 
 def level(kind: Kind, quality: Quality, size: int) -> int:

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 from django.conf import settings as django_settings
 
+from deployments.execution import connection, stage_image, transfer_cuts
+from ffsweb.operations.stopping import process
 from tests.deployments.fleet import Fleet
+from tests.deployments.push_site import Site
 
 
 @pytest.fixture
@@ -24,3 +27,14 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def fleet(transactional_db: None, data: Path) -> Iterator[Fleet]:
     """One project of alice's, and a data directory of its own."""
     yield Fleet()
+
+
+@pytest.fixture
+def site(fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """A node that runs one release; pauses are short."""
+    site = Site(fleet, tmp_path)
+    monkeypatch.setattr(connection, "connect", site.node.connect)
+    monkeypatch.setattr(transfer_cuts, "PAUSES", (0.05,) * 5)
+    monkeypatch.setattr(stage_image, "BUSY_PAUSE", 0.05)
+    yield site
+    process.stopping = False

@@ -20,6 +20,7 @@ from deployments.oci import forms_make
 from deployments.oci.errors import BlobDamaged, BlobMissing
 from deployments.oci.forms import BEST, CHUNKED, DELTA, QUICK, ZSTD, Forms, Wanted
 from deployments.oci.forms_errors import CannotMake, FormGone, FormStopped
+from deployments.oci.forms_room import SURPASSED
 from deployments.oci.forms_values import DELTA_LIMIT, level, window_log
 from deployments.oci.store import Store
 from tests.oci.images import member, tar
@@ -217,15 +218,46 @@ def test_the_longest_unused_goes_first_and_nothing_goes_that_is_in_use(forms: Fo
         pass
 
 
-def test_the_best_form_replaces_the_quick_one(forms: Forms) -> None:
+def test_the_best_form_replaces_the_quick_one_when_no_node_can_hold_a_part_of_it_any_more(forms: Forms) -> None:
     diff_id = keep(forms.store, some_layer(1))
     quick = forms.make(Wanted(ZSTD, diff_id), NEVER)
     with forms.use([quick]):
-        best = forms.make(Wanted(ZSTD, diff_id, quality=BEST), NEVER)
+        pass
+    best = forms.make(Wanted(ZSTD, diff_id, quality=BEST), NEVER)
+    forms.tidy()
+    assert forms.find(ZSTD, diff_id) == best
+    assert forms.find(ZSTD, diff_id, rather={quick.digest: 1}) == quick
+    long_ago = time.time() - SURPASSED - 60
+    os.utime(quick.path.parent / "form.json", (long_ago, long_ago))
+    with forms.use([quick]):
+        os.utime(quick.path.parent / "form.json", (long_ago, long_ago))
+        forms.tidy()
         assert quick.path.exists()
+    os.utime(quick.path.parent / "form.json", (long_ago, long_ago))
     forms.tidy()
     assert not quick.path.exists()
     assert forms.make(Wanted(ZSTD, diff_id), NEVER) == best
+
+
+def test_the_best_form_replaces_a_quick_one_that_nobody_was_sent_at_once(forms: Forms) -> None:
+    diff_id = keep(forms.store, some_layer(1))
+    quick = forms.make(Wanted(ZSTD, diff_id), NEVER)
+    forms.make(Wanted(ZSTD, diff_id, quality=BEST), NEVER)
+    assert not quick.path.exists()
+
+
+def test_what_a_better_form_replaces_goes_first_where_room_is_needed(forms: Forms) -> None:
+    one, other = (keep(forms.store, random.Random(seed).randbytes(100_000)) for seed in range(2))
+    forms.make(Wanted(ZSTD, other), NEVER)
+    quick = forms.make(Wanted(ZSTD, one), NEVER)
+    with forms.use([quick]):
+        pass
+    forms.make(Wanted(ZSTD, one, quality=BEST), NEVER)
+    forms.limit = 250_000
+    forms.tidy()
+    assert not quick.path.exists()
+    assert forms.find(ZSTD, one) is not None
+    assert forms.find(ZSTD, other) is not None
 
 
 def test_a_layer_that_the_disk_has_changed_gets_no_form(forms: Forms) -> None:

@@ -136,18 +136,11 @@ node_facts() {
 
 # transfer_facts: what decides how an image comes here, and what came already of one whose way was cut.
 transfer_facts() {
-  local path size bytes number=0
+  local path
   printf 'cpus\t%s\n' "$(nproc)"
   for path in skopeo zstd curl rsync; do
     ! command -v "$path" >/dev/null || printf 'tool\t%s\n' "$path"
   done
   ! grep -qs '^ *enable_partial_images *= *"true"' "$root/etc/containers/storage.conf" || printf 'partial_pulls\ttrue\n'
-  for path in "$state/fetch"/*; do
-    [[ ${path##*/} =~ ^$hex64$ ]] && (( (number += 1) <= 100 )) || continue
-    bytes=0
-    while read -r size; do
-      (( bytes += size )) || true
-    done < <(find "$path/pieces" -type f -printf '%s\n'; cat -- /dev/null "$path/done"/*)
-    printf 'fetched\tsha256:%s=%s\n' "${path##*/}" "$bytes"
-  done
+  fetched_facts
 }
