@@ -17,7 +17,7 @@ from tests.lab.base import BUILD_TIMEOUT, cached
 from tests.lab.host import cache, locked, require
 from tests.lab.mounts import remove_tree
 from tests.lab.run import LabError, check
-from tests.lab.sample import prune
+from tests.lab.sample import prune, variants
 
 HERE = Path(__file__).resolve().parent
 BASE_NAME = "localhost/ffs-sample-base"
@@ -28,9 +28,9 @@ LONG_AGO = "--timestamp=1700000000"
 """One time for every file and image, or each build would make other layers."""
 
 
-def sample_image(version: str, mode: str = "docker-archive") -> Path:
+def sample_image(version: str, mode: str = "docker-archive", variant: str = "") -> Path:
     """Return an archive of the sample that answers ``version``: for ``podman load`` or an upload. Do not
-    change the file.
+    change the file. ``variant`` is one of ``variants.VARIANTS``; its health check is in docker archives alone.
 
     The first call on a machine makes the base (ten seconds), each new version takes some two; after that it
     is a look-up.
@@ -40,11 +40,14 @@ def sample_image(version: str, mode: str = "docker-archive") -> Path:
     if not VERSION.fullmatch(version):
         raise LabError(f"{version!r} cannot be a version: it is a tag of the image")
     store = _store()
-    archive = store / f"{version}.{mode}.tar"
+    tag = f"{version}-{variant}" if variant else version
+    archive = store / f"{tag}.{mode}.tar"
     with locked(store / "lock"):
         if not archive.exists():
             _build(store, version)
-            _export(store, version, mode, archive)
+            if variant:
+                _vary(store, version, variants.VARIANTS[variant], tag)
+            _export(store, tag, mode, archive)
     return archive
 
 
@@ -61,6 +64,7 @@ def _store() -> Path:
         HERE / "Containerfile",
         *sorted(HERE.glob("app/*.py")),
         *sorted(HERE.glob("vendor/*.py")),
+        Path(variants.__file__),
         Path(__file__),
     )
 
@@ -85,16 +89,21 @@ def _build(store: Path, version: str) -> None:
         )
 
 
-def _export(store: Path, version: str, mode: str, archive: Path) -> None:
+def _vary(store: Path, version: str, more: str, tag: str) -> None:
+    with tempfile.TemporaryDirectory(dir=cache(), prefix="context-") as empty:
+        _bud(store, Path(empty), f"FROM {NAME}:{version}\n{more}", f"{NAME}:{tag}", "--format=docker")
+
+
+def _export(store: Path, tag: str, mode: str, archive: Path) -> None:
     unfinished = archive.with_suffix(".unfinished")
     unfinished.unlink(missing_ok=True)
-    target = f"{mode}:{unfinished}:{NAME}:{version}"
+    target = f"{mode}:{unfinished}:{NAME}:{tag}"
     _buildah(
         store,
         "push",
         "--quiet",
         "--format=oci" if mode == "oci-archive" else "--format=v2s2",
-        f"{NAME}:{version}",
+        f"{NAME}:{tag}",
         target,
     )
     unfinished.rename(archive)

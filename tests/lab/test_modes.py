@@ -1,0 +1,194 @@
+"""Each way in which a service can be watched, on a real node: found in the image, deployed, live, and it notices what it
+is there to notice."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import Client
+from pytest_django import Settings
+
+from deployments.core.facts import ServiceFacts
+from tests.deployments.fleet import Fleet
+from tests.lab import rows
+from tests.lab.deployed import Site
+from tests.lab.lab import Lab
+from tests.lab.test_sample import ask
+from tests.lab.waiting import until
+
+pytestmark = [pytest.mark.lab, pytest.mark.django_db(transaction=True), pytest.mark.timeout(400)]
+STATUS = "/var/lib/ffs/www/data/.ffs-status.json"
+SEALED = "a value that is sealed"
+
+
+class Watched(Site):
+    """A node with a service that is watched as its image allows; it serves plain HTTP."""
+
+    def __init__(self, fleet: Fleet, lab: Lab, sample: Callable[..., Path]) -> None:
+        port = {"host": 8080, "container": 8080, "protocol": "tcp"}
+        times = {"watchdog": 30, "start_timeout": 60, "settle": 4}
+        super().__init__(fleet, lab, "modes", sample, supervision="auto", ports=[port], **times)
+        self.service.certificate = None
+        self.service.save()
+        fleet.settings(f"API_TOKEN={SEALED}\n")
+
+    def bring(self, variant: str) -> None:
+        """The variant of the sample is live, by a plan and a deploy of its own."""
+        self.go_live(self.fleet.release(self.fleet.image(self.sample("1.0", variant=variant))))
+
+    def facts(self) -> ServiceFacts:
+        """What a reading says now."""
+        assert self.read().state == "succeeded"
+        reading = self.row.readings.latest("taken_at").parsed()
+        assert reading is not None
+        return reading.services["www"]
+
+    def page(self) -> str:
+        """The service's page, as alice sees it."""
+        client = Client()
+        client.force_login(self.fleet.alice)
+        answer = client.get(self.service.get_absolute_url())
+        assert answer.status_code == 200
+        return answer.content.decode()
+
+    def begun(self) -> Any:
+        """When the program that answers was started; None while nothing answers."""
+        try:
+            with urllib.request.urlopen(f"http://{self.node.address}:8080/", timeout=1) as answer:
+                return json.loads(answer.read())["started"]
+        except OSError:
+            return None
+
+
+class Shared:
+    """One node for all modes; each test leaves a release that is live."""
+
+    site: Watched | None = None
+    rows = ""
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Shared]:
+    shared = Shared()
+    yield shared
+    if shared.site is not None:
+        shared.site.node.remove()
+
+
+@pytest.fixture(autouse=True)
+def _static(settings: Settings) -> None:
+    """The pages' style sheets from where they are, not from where they are collected."""
+    settings.WHITENOISE_AUTOREFRESH = settings.WHITENOISE_USE_FINDERS = True
+
+
+@pytest.fixture
+def site(lab: Lab, sample_image: Callable[..., Path], transactional_db: None, shared: Shared) -> Iterator[Watched]:
+    if shared.site is None:
+        shared.site = Watched(Fleet(), lab, sample_image)
+    else:
+        rows.load(shared.rows)
+    yield shared.site
+    shared.rows = rows.dump()
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a variant is watched: what the page says, lines of its unit, what it does, and when it must be back."""
+
+    variant: str
+    mode: str
+    reason: str
+    unit: tuple[str, ...]
+    fault: str
+    seconds: float
+    said: str
+
+
+WAYS = (
+    # 3 intervals of ten seconds and 5 s, by the times that every service has.
+    Way(
+        *("", "supervisor", "The image has Python 3.13, so our supervisor can watch it."),
+        *(
+            ("Notify=true", "Entrypoint=/usr/bin/python3.13", "WatchdogSec=30"),
+            "/do/hang",
+            35,
+            "hung: no heartbeat for",
+        ),
+    ),
+    # The watchdog's 30 s, RestartSec and the start of a container.
+    Way(
+        *("own", "own", "The image says so by its label org.ffsweb.supervision."),
+        *(("Notify=true", "WatchdogSec=30", "WatchdogSignal=SIGTERM"), "/do/hang", 30 + 2 + 10, "Watchdog timeout"),
+    ),
+    # Two checks of at most 4 s each, every 2 s.
+    Way(
+        *("health", "health", "The image has a health check, which podman runs."),
+        *(("Notify=healthy", "HealthOnFailure=kill"), "/do/hang", 2 * (2 + 4) + 2 + 15, "status=137"),
+    ),
+    Way(
+        *("none", "none", "The image has no Python. It has no health check either."),
+        *((), "/do/crash", 2 + 10, "status=3"),
+    ),
+)
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.mode)
+def test_an_image_is_watched_as_it_allows_and_what_goes_wrong_is_noticed(site: Watched, way: Way) -> None:
+    # What a supervisor of an earlier release left must not be taken for this one's word.
+    left = {"version": 1, "at": time.time() + 3600, "state": "left behind", "children": [], "before": None}
+    leave = f"test ! -d {Path(STATUS).parent} || cat >{STATUS}"
+    site.node.exec(("sh", "-c", leave), stdin=json.dumps(left).encode()).check()
+
+    site.bring(way.variant)
+    assert f"runs in mode {way.mode}. {way.reason}" in site.page()
+    lines = site.node.read_text("/etc/containers/systemd/ffs-www.container").splitlines()
+    assert set(way.unit) <= set(lines)
+    assert any("/ffs/supervisor.py" in line for line in lines) == (way.mode == "supervisor")
+    assert any(line.startswith("Watchdog") for line in lines) == (way.mode in {"supervisor", "own"})
+    facts = site.facts()
+    assert (facts.active, facts.restarts, facts.last_reason) == ("active", 0, "")
+    given_sealed(site, way.mode)
+    if way.mode == "supervisor":
+        assert facts.heartbeats is not None
+        (child,) = facts.heartbeats.children
+        assert (child.name, child.state, child.restarts) == ("python3", "healthy", 0)
+        assert child.beat_age is not None
+        assert child.beat_age < 3
+        assert facts.heartbeat_age is not None
+        assert facts.heartbeat_age < 15
+    else:
+        assert (facts.heartbeats, facts.heartbeat_age) == (None, None)
+        assert '<dt>Heartbeat</dt><dd><span class="quiet">none</span>' in site.page()
+
+    before, mark = site.begun(), len(site.node.journal())
+    ask(site.node, way.fault, method="POST")
+    since = time.monotonic()
+    until("it answers anew", lambda: site.begun() not in {None, before}, way.seconds + 30)
+    assert time.monotonic() - since < way.seconds
+    assert way.said in site.node.journal()[mark:]
+    settled(site)
+    facts = site.facts()
+    inside = 1 if way.mode == "supervisor" else 0
+    assert (facts.restarts, facts.restarts_inside) == (1 - inside, inside)
+    if inside:
+        assert facts.last_reason.startswith("hung: no heartbeat for 3")
+        assert f"last reason: {facts.last_reason}" in site.page()
+
+
+def given_sealed(site: Watched, mode: str) -> None:
+    """A sealed setting is where the documents say for the mode, and nowhere else."""
+    inside = ("podman", "exec", "ffs-www", "sh", "-c", 'read -r value </run/ffs/env.API_TOKEN; echo "$value"')
+    assert ask(site.node, "/settings?name=API_TOKEN")["API_TOKEN"]["set"] == (mode == "supervisor")
+    assert site.node.exec(inside).check().out.strip() == SEALED
+
+
+def settled(site: Watched) -> None:
+    until("the unit is active", lambda: site.unit() == "active", 30)
+    assert ask(site.node, "/healthz") == {"ok": True}
