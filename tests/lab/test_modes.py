@@ -112,29 +112,41 @@ class Way:
 
 
 WAYS = (
-    # 3 intervals of ten seconds and 5 s, by the times that every service has.
     Way(
-        *("", "supervisor", "The image has Python 3.13, so our supervisor can watch it."),
-        *(
-            ("Notify=true", "Entrypoint=/usr/bin/python3.13", "WatchdogSec=30"),
-            "/do/hang",
-            35,
-            "hung: no heartbeat for",
-        ),
-    ),
-    # The watchdog's 30 s, RestartSec and the start of a container.
-    Way(
-        *("own", "own", "The image says so by its label org.ffsweb.supervision."),
-        *(("Notify=true", "WatchdogSec=30", "WatchdogSignal=SIGTERM"), "/do/hang", 30 + 2 + 10, "Watchdog timeout"),
-    ),
-    # Two checks of at most 4 s each, every 2 s.
-    Way(
-        *("health", "health", "The image has a health check, which podman runs."),
-        *(("Notify=healthy", "HealthOnFailure=kill"), "/do/hang", 2 * (2 + 4) + 2 + 15, "status=137"),
+        variant="",
+        mode="supervisor",
+        reason="The image has Python 3.13, so our supervisor can watch it.",
+        unit=("Notify=true", "Entrypoint=/usr/bin/python3.13", "WatchdogSec=30"),
+        fault="/do/hang",
+        seconds=3 * 10 + 5,  # three intervals and 5 s, by the times that every service has
+        said="hung: no heartbeat for",
     ),
     Way(
-        *("none", "none", "The image has no Python. It has no health check either."),
-        *((), "/do/crash", 2 + 10, "status=3"),
+        variant="own",
+        mode="own",
+        reason="The image says so by its label org.ffsweb.supervision.",
+        unit=("Notify=true", "WatchdogSec=30", "WatchdogSignal=SIGTERM"),
+        fault="/do/hang",
+        seconds=30 + 2 + 10,  # the watchdog, RestartSec, and the start of a container
+        said="Watchdog timeout",
+    ),
+    Way(
+        variant="health",
+        mode="health",
+        reason="The image has a health check, which podman runs.",
+        unit=("Notify=healthy", "HealthOnFailure=kill"),
+        fault="/do/hang",
+        seconds=2 * (2 + 4) + 2 + 15,  # two checks of at most 4 s each, every 2 s; RestartSec; a start and its check
+        said="status=137",
+    ),
+    Way(
+        variant="none",
+        mode="none",
+        reason="The image has no Python. It has no health check either.",
+        unit=(),
+        fault="/do/crash",
+        seconds=2 + 10,
+        said="status=3",
     ),
 )
 
