@@ -78,6 +78,12 @@ def gone(pid: int, seconds: float = 10.0) -> bool:
     return True
 
 
+def turns(pid: int) -> int:
+    """How often the process has gone to sleep."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("voluntary")).split()[1])
+
+
 @pytest.fixture(scope="session")
 def one_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("supervisor") / "supervisor.py"

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from deployments.nodekit.supervisor.child import heard
+from tests.supervisor.conftest import turns
 from tests.supervisor.test_notify import ear as ear
 
 WAITING_FOR_A_FILE = """
@@ -97,15 +98,9 @@ while True:
 """
     )
     running.wait_for("ready")
-    before = _turns(running.process.pid)
+    before = turns(running.process.pid)
     time.sleep(3)
-    assert _turns(running.process.pid) - before < 300  # three seconds: some ten turns each, not thousands
-
-
-def _turns(pid: int) -> int:
-    """How often the process has gone to sleep."""
-    with open(f"/proc/{pid}/status") as status:
-        return int(next(line for line in status if line.startswith("voluntary")).split()[1])
+    assert turns(running.process.pid) - before < 300  # three seconds: some ten turns each, not thousands
 
 
 def test_nobody_reads_what_is_written_and_a_hang_is_still_found_out(supervise, tmp_path):

@@ -33,6 +33,11 @@ class Asking:
         """Whether an answer is awaited."""
         return self._socket is not None or bool(self.pid)
 
+    @property
+    def moment(self) -> float:
+        """When :meth:`turn` has something to do."""
+        return self._deadline if self.busy else self.due
+
     def turn(self, now: float, every: float) -> None:
         """Ask if it is time to, give up if it is too late."""
         if self.busy and now >= self._deadline:

@@ -10,6 +10,7 @@ import time
 
 from deployments.nodekit.supervisor.spec import Spec
 
+PATIENCE = 1.5  # intervals without a heartbeat before it is worth a line, for the first one that is missed
 SETTLE = 1.0  # seconds after which a child that owes no sign of life counts as running
 WAITING, STARTING, HEALTHY = "waiting", "starting", "healthy"
 STOPPING, DRAINING, STOPPED = "stopping", "draining", "stopped"
@@ -60,6 +61,11 @@ class Child:
     def expects(self) -> bool:
         """Whether heartbeats must come."""
         return self.spec.heartbeat == "required" or (self.spec.heartbeat == "optional" and self.beats > 0)
+
+    @property
+    def owes_a_beat(self) -> bool:
+        """Whether it must write a heartbeat before it counts as started."""
+        return self.spec.heartbeat == "required" or bool(self.lack)
 
     @property
     def well(self) -> bool:

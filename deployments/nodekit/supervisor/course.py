@@ -28,6 +28,10 @@ class Course:
         """Whether the run is at its end."""
         return self.stopping and all(child.over for child in self.children.values())
 
+    def last(self, child: Child) -> bool:
+        """Whether no other is left that was started after it because it needs it."""
+        return all(other.over for other in self.children.values() if child.spec.name in other.spec.after)
+
     def stop(self, why: str) -> None:
         """Begin to end everything."""
         self.say("", why)

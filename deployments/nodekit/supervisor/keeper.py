@@ -8,6 +8,7 @@ import signal
 from deployments.nodekit.supervisor.child import (
     DRAINING,
     HEALTHY,
+    PATIENCE,
     STARTING,
     STOPPED,
     STOPPING,
@@ -19,7 +20,6 @@ from deployments.nodekit.supervisor.course import Course
 from deployments.nodekit.supervisor.signs import Signs
 from deployments.nodekit.supervisor.spec import restart_delay
 
-RESET = 60.0  # healthy seconds after which earlier failures are forgotten
 GAVE_UP = 100
 
 
@@ -98,7 +98,7 @@ class Keeper:
             if now >= child.start_at and all(self.course.children[name].well for name in child.spec.after):
                 self._start(child, now)
         elif child.running and self.course.stopping:
-            if all(c.over for c in self.course.children.values() if child.spec.name in c.spec.after):
+            if self.course.last(child):
                 self.end(child, self.course.signal, now)
         elif child.state == STARTING:
             self._await(child, now)
@@ -108,7 +108,7 @@ class Keeper:
             self._finish(child, now)
 
     def _await(self, child: Child, now: float) -> None:
-        limit, owes = self._policy.start_timeout, child.spec.heartbeat == "required" or bool(child.lack)
+        limit, owes = self._policy.start_timeout, child.owes_a_beat
         if child.proven(now):
             child.healthy_since = now
             child.become(HEALTHY)
@@ -119,13 +119,13 @@ class Keeper:
 
     def _judge(self, child: Child, now: float) -> None:
         p, age = self._policy, now - child.beat
-        if now - child.healthy_since >= RESET:
+        if now - child.healthy_since >= p.reset:
             child.failures, child.crashes = 0, []
         if not child.expects:
             return
         if age >= p.interval * p.misses:
             self.hung(child, f"hung: no heartbeat for {age:.0f} s", now)
-        elif age >= p.interval * (child.missed + 1.5):  # half an interval of patience before it is worth a line
+        elif age >= p.interval * (child.missed + PATIENCE):
             child.missed += 1
             self._say(child.spec.name, f"missed {child.missed} of {p.misses} heartbeats")
 

@@ -10,8 +10,9 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from deployments.nodekit.supervisor.child import DRAINING, HEALTHY, STOPPING, Child, signal_name
+from deployments.nodekit.supervisor.child import Child, signal_name
 from deployments.nodekit.supervisor.course import Course
+from deployments.nodekit.supervisor.due import due
 from deployments.nodekit.supervisor.keeper import Keeper
 from deployments.nodekit.supervisor.spec import Policy, Spec
 from deployments.nodekit.supervisor.telling import Notifier, Say, Speaker, StatusFile, speaker
@@ -82,7 +83,7 @@ class Supervisor:
         events = self.course.selector.select(timeout)
         now = time.monotonic()
         lag = now - asked - timeout
-        if lag > interval:  # we did not run ourselves (stopped, starved)
+        if lag > interval / 2:  # we did not run ourselves (stopped, starved)
             self._keeper.signs.shift(lag)
         for key, _ in events:
             key.data(now)
@@ -98,13 +99,12 @@ class Supervisor:
 
     def _patience(self) -> float:
         """Seconds that nothing need be looked at, unless something comes."""
-        children = self.course.children.values()
-        tick = 1.0
-        if any(child.state in (STOPPING, DRAINING) for child in children):
-            tick = 0.05
-        elif all(child.state == HEALTHY and child.spec.probe is None for child in children):
-            tick = 2.5
-        return max(0.01, min(tick, self.course.policy.interval / 4, self._next_beat - time.monotonic()))
+        course, now = self.course, time.monotonic()
+        moments = [due(child, course, now) for child in course.children.values()]
+        moments += [self._keeper.signs.due(child) for child in course.children.values()]
+        if isinstance(course.say, Speaker) and course.say.holds:
+            moments.append(now + 1.0)
+        return max(0.01, min(self._next_beat, *moments) - now)
 
     def _take(self, number: int) -> None:
         """A signal came to the supervisor."""
@@ -121,7 +121,7 @@ class Supervisor:
             self.course.stop(f"{signal_name(number)}: stopping")
 
     def _reap(self, now: float) -> None:
-        """Take in every process that ended, child, probe or orphan; what the first two leave running is killed first."""
+        """Take in all that ended: children, probes, orphans. What the first two leave running is killed before."""
         owners = {child.pid: child for child in self.course.children.values() if child.pid}
         while True:
             try:  # WNOWAIT: while it is a zombie, its number and so its group's is nobody else's

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from deployments.nodekit.supervisor.asking import Asking
 from deployments.nodekit.supervisor.child import HEALTHY, STARTING, Child, heard
 from deployments.nodekit.supervisor.course import Course
+from deployments.nodekit.supervisor.due import NEVER
 from deployments.nodekit.supervisor.spec import Probe
 
 Hung = Callable[[Child, str, float], None]  # what is done with a child that hangs, why, and now
@@ -44,6 +45,13 @@ class Signs:
         if asking is not None and child.running:
             interval = self.course.policy.interval
             asking.turn(now, interval if child.state == HEALTHY else min(1.0, interval))
+
+    def due(self, child: Child) -> float:
+        """When :meth:`turn` has something to do for the child."""
+        asking = self._probes.get(child.spec.name)
+        answer = asking.moment if asking is not None and child.running else NEVER
+        deaf = child.pipe >= 0 and not child.listening
+        return min(answer, child.listen_at) if deaf else answer
 
     def shift(self, lag: float) -> None:
         """Nobody is judged by the time in which the supervisor did not run itself."""
@@ -93,18 +101,24 @@ class Signs:
             data = os.read(child.pipe, 65536)
         except BlockingIOError:
             return
-        self.listen(child, on=False)
         if not data:
+            self.listen(child, on=False)
             os.close(child.pipe)
             child.pipe, child.deaf = -1, True
             if child.expects and child.state == HEALTHY:
                 self._say(child.spec.name, "closed its heartbeat pipe")
             return
         # One that writes without pause must not keep us busy: it is heard again a moment later.
-        child.listen_at = now + min(0.25, self.course.policy.interval / 8)
+        pause = min(0.25, self.course.policy.interval / 8)
+        if now < child.listen_at + pause:
+            self.listen(child, on=False)
+        child.listen_at = now + pause
         lack = heard(data)
-        if lack is None:
-            return
+        if lack is not None:
+            self._heartbeat(child, lack, now)
+
+    def _heartbeat(self, child: Child, lack: str, now: float) -> None:
+        """One came: with what it waits for, or "" if it is well."""
         child.beat, child.missed = now, 0
         child.beats += 1
         if child.beats == 1:

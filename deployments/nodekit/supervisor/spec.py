@@ -23,7 +23,10 @@ class Probe(NamedTuple):
 
 
 class Policy(NamedTuple):
-    """When a child counts as hung or as crashing for ever, and what it is granted; all times in seconds."""
+    """When a child counts as hung or as crashing for ever, and what it is granted; all times in seconds.
+
+    ``reset``: so long healthy, and earlier failures are forgotten.
+    """
 
     interval: float = 10.0
     misses: int = 3
@@ -32,6 +35,7 @@ class Policy(NamedTuple):
     probe_timeout: float = 5.0
     crashes: int = 3
     crash_window: float = 5.0
+    reset: float = 60.0
 
     def worst(self, *, probed: bool) -> float:
         """The longest that a hang and its restart may take."""

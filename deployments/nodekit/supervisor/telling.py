@@ -41,6 +41,11 @@ class Speaker:
             self._lost += 1
         self.flush(0.02)
 
+    @property
+    def holds(self) -> bool:
+        """Whether there are lines that nobody has taken yet."""
+        return bool(self._held)
+
     def flush(self, seconds: float = 0.0) -> None:
         """Write what is held as far as it is taken; waits so long at most, in seconds."""
         while self._held and self._poll.poll(seconds * 1000):
