@@ -80,8 +80,9 @@ def test_the_whole_path_from_the_generated_file_to_a_live_release(
 
 
 def test_nothing_of_the_sentinel_is_on_the_node_or_in_any_log(
-    machine: Machine, sample_image: Callable[..., Path]
+    machine: Machine, sample_image: Callable[..., Path], settings: Any, tmp_path: Path
 ) -> None:
+    settings.STATIC_ROOT = tmp_path
     fleet, node, service = machine.fleet, machine.node, machine.service
     fleet.read(service.node)
     release = fleet.release(fleet.image(sample_image("1.0")))
@@ -101,7 +102,7 @@ def test_nothing_of_the_sentinel_is_on_the_node_or_in_any_log(
     client = Client()
     client.force_login(fleet.alice)
     pages = crawl(client)
-    assert {f"/operations/{ended.pk}/", f"/operations/{ended.pk}/log.txt"} <= set(pages), sorted(pages)
+    assert {f"/operations/{ended.pk}/", f"/operations/{ended.pk}/text"} <= set(pages), sorted(pages)
     assert [address for address, body in pages.items() if SENTINEL.encode() in body] == []
 
 

@@ -27,12 +27,14 @@ def crawl(client: Client, start: str = "/") -> dict[str, bytes]:
         if answer.status_code != 200:
             continue
         assert len(found) < LIMIT, "links lead to ever more pages"
-        if answer.streaming:
-            continue  # a file of its own, such as a style sheet
-        found[address] = answer.content
-        if not str(answer.headers.get("Content-Type", "")).startswith("text/html"):
+        kind = str(answer.headers.get("Content-Type", ""))
+        if kind.startswith("text/event-stream"):
+            continue  # it may never end
+        body = answer.getvalue()  # also of a download that is sent in pieces
+        found[address] = body
+        if not kind.startswith("text/html"):
             continue
-        for link in LINK.findall(answer.content.decode()):
+        for link in LINK.findall(body.decode()):
             target = urldefrag(urljoin(address, unescape(link)))[0]
             if target.startswith("/") and not target.startswith(("//", "/static/")) and target not in seen:
                 seen.add(target)
