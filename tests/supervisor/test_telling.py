@@ -8,7 +8,7 @@ import os
 import pytest
 
 from deployments.nodekit.supervisor import Notifier
-from deployments.nodekit.supervisor.telling import StatusFile
+from deployments.nodekit.supervisor.telling import HELD, Speaker, StatusFile, line_of
 
 BEAT_FOR_EVER = "\nwhile True:\n    beat(); time.sleep(0.05)\n"
 
@@ -21,6 +21,60 @@ def test_every_line_is_an_object_in_json(supervise):
     assert lines[0]["event"].startswith("started (pid ")
     assert lines[-1]["event"] == "gave up: sh ended 3 times within 5 s; it exited with 3"
     assert all(line["at"] > 1e9 for line in lines)
+
+
+@pytest.mark.parametrize(
+    "text", ["x" * 5000, "\n" * 5000, "\x00" * 5000, "漢" * 5000, "\U0001f600" * 5000, "\ud800", '"\\']
+)
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_line_stays_whole_however_long_its_words_are(form, text):
+    data = line_of(form, 1.5, "n" * 5000, text)
+    assert len(data) <= 4096
+    assert data.count(b"\n") == 1
+    if form == "json":
+        event = json.loads(data)["event"]
+        assert event in (text[: len(event)], "?")
+        assert len(event) >= min(500, len(text))
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_lines_that_were_lost_are_counted_in_a_line_of_their_own(form):
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    filled = _fill(writing)
+    spoken = os.dup(2)
+    try:
+        os.dup2(writing, 2)
+        say = Speaker(form)
+        for number in range(HELD + 7):
+            say("app", f"line {number}")
+        _drain(reading, filled)
+        say.flush()
+    finally:
+        os.dup2(spoken, 2)
+        os.close(spoken)
+        os.close(writing)
+    lines = os.read(reading, 1 << 20).decode().splitlines()
+    os.close(reading)
+    texts = [json.loads(line)["event"] for line in lines] if form == "json" else lines
+    assert "7 lines were not taken in time" in texts[0]
+    assert len(texts) == HELD + 1
+    assert texts[1].endswith("line 7")
+    assert texts[-1].endswith(f"line {HELD + 6}")
+
+
+def _fill(pipe: int) -> int:
+    filled = 0
+    try:
+        while True:
+            filled += os.write(pipe, b"." * 4096)
+    except BlockingIOError:
+        return filled
+
+
+def _drain(pipe: int, size: int) -> None:
+    while size > 0:
+        size -= len(os.read(pipe, size))
 
 
 def test_the_next_run_still_says_why_the_last_one_ended(supervise, tmp_path):

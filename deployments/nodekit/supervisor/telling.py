@@ -15,7 +15,8 @@ from pathlib import Path
 
 Say = Callable[[str, str], None]  # name of the child ("" for the supervisor itself), what happened
 HELD = 200  # lines kept while nobody reads what we write
-LONGEST = 1000  # characters of a status
+LONGEST = 1000  # characters of a status, or of an event
+NAME = 100  # characters of a child's name
 LARGEST = 65536  # bytes of a status file that are read
 
 
@@ -31,11 +32,7 @@ class Speaker:
         self._poll.register(2, select.POLLOUT)
 
     def __call__(self, name: str, text: str) -> None:
-        line = f"supervisor: {name + ': ' if name else ''}{text}"
-        if self._form == "json":
-            line = json.dumps({"at": round(time.time(), 3), "child": name or None, "event": text})
-        # Below PIPE_BUF, a pipe that takes anything takes it whole.
-        self._held.append((line.replace("\n", " ")[:LONGEST] + "\n").encode(errors="replace"))
+        self._held.append(line_of(self._form, time.time(), name, text))
         if len(self._held) > HELD:
             self._held.popleft()
             self._lost += 1
@@ -49,11 +46,27 @@ class Speaker:
     def flush(self, seconds: float = 0.0) -> None:
         """Write what is held as far as it is taken; waits so long at most, in seconds."""
         while self._held and self._poll.poll(seconds * 1000):
-            line = self._held.popleft()
             if self._lost:
-                line, self._lost = f"supervisor: {self._lost} lines were not taken in time\n".encode() + line, 0
+                line = line_of(self._form, time.time(), "", f"{self._lost} lines were not taken in time")
+                self._lost = 0
+            else:
+                line = self._held.popleft()
             with contextlib.suppress(OSError):  # a reader that went away is no reason to stop
                 os.write(2, line)
+
+
+def line_of(form: str, at: float, name: str, text: str) -> bytes:
+    """One event as one line of text or as one object in JSON, cut to what a pipe takes whole or not at all."""
+    text = text[:LONGEST]
+    while True:
+        line = f"supervisor: {name[:NAME] + ': ' if name else ''}{text}".replace("\n", " ")
+        if form == "json":
+            event = {"at": round(at, 3), "child": name[:NAME] or None, "event": text}
+            line = json.dumps(event, ensure_ascii=False)
+        data = (line + "\n").encode(errors="replace")
+        if len(data) <= select.PIPE_BUF:
+            return data
+        text = text[: len(text) * 3 // 4]
 
 
 def speaker(form: str = "text") -> Speaker:
