@@ -1,4 +1,4 @@
-"""skopeo as a child process: no secret in its arguments, all that it writes in one directory, ended with the work."""
+"""skopeo as a child process: no secret in arguments or files, all it writes in one place, ended with the work."""
 
 from __future__ import annotations
 
@@ -53,13 +53,21 @@ class Login:
 class Skopeo:
     """Calls of skopeo for one registry. Make it with ``opened``."""
 
-    def __init__(self, login: Login, place: Path, private: Path) -> None:
-        self._login, self._place, self._private = login, place, private
+    def __init__(self, login: Login, place: Path) -> None:
+        self._login, self._place = login, place
+        self._home = place / "home"
+        self._home.mkdir(mode=0o700, exist_ok=True)
+        self._auth = -1
         if login.password is not None:
             pair = f"{login.username}:{login.password.reveal_text()}".encode()
             auths = {"auths": {login.host: {"auth": base64.b64encode(pair).decode()}}}
-            with os.fdopen(os.open(self._authfile, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                json.dump(auths, file)
+            self._auth = _in_memory(json.dumps(auths).encode())
+
+    def close(self) -> None:
+        """Forget the log-in."""
+        if self._auth >= 0:
+            os.close(self._auth)
+            self._auth = -1
 
     def manifest(self, name: str, look: Callable[[], None]) -> bytes:
         """The manifest or index of that name, as the registry has it. Raises PullFailed, and what ``look`` raises."""
@@ -89,12 +97,8 @@ class Skopeo:
         with tempfile.TemporaryFile(dir=self._place) as out:
             self._run(argv, out, watched)
 
-    @property
-    def _authfile(self) -> Path:
-        return self._private / "auth.json"
-
     def _options(self, prefix: str) -> list[str]:
-        auth = ["--authfile", str(self._authfile)] if self._login.password is not None else [f"--{prefix}no-creds"]
+        auth = ["--authfile", f"/proc/self/fd/{self._auth}"] if self._auth >= 0 else [f"--{prefix}no-creds"]
         return [*auth, *([f"--{prefix}tls-verify=false"] if self._login.plain_http else [])]
 
     def _run(self, words: list[str], out: IO[bytes], look: Callable[[], int]) -> None:
@@ -103,7 +107,7 @@ class Skopeo:
             raise PullFailed("skopeo is not installed on the dashboard's machine. Install the package skopeo there.")
         policy = [] if _POLICY.exists() else ["--insecure-policy"]
         argv = [*_WITH_US, str(os.getpid()), program, *policy, *words]
-        with tempfile.TemporaryFile(dir=self._private) as said:
+        with tempfile.TemporaryFile(dir=self._place) as said:
             child = subprocess.Popen(
                 argv,
                 stdin=subprocess.DEVNULL,
@@ -112,6 +116,7 @@ class Skopeo:
                 cwd=self._place,
                 env=self._environment(),
                 start_new_session=True,
+                pass_fds=(self._auth,) if self._auth >= 0 else (),
             )
             try:
                 _wait(child, look, self._login.host)
@@ -123,7 +128,7 @@ class Skopeo:
 
     def _environment(self) -> dict[str, str]:
         passed = {name: os.environ[name] for name in (*_PASSED, *_TRUST) if name in os.environ}
-        own = str(self._private)
+        own = str(self._home)
         return passed | {
             "HOME": own,
             "XDG_RUNTIME_DIR": own,
@@ -133,9 +138,21 @@ class Skopeo:
 
 @contextmanager
 def opened(login: Login, place: Path) -> Iterator[Skopeo]:
-    """skopeo that writes below ``place``. The log-in is in a directory of its own, which is gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="ffsweb-pull-") as private:
-        yield Skopeo(login, place, Path(private))
+    """skopeo that writes below ``place``, its home too. The log-in is in memory and in no file, so that a killed
+    worker leaves nothing of it."""
+    skopeo = Skopeo(login, place)
+    try:
+        yield skopeo
+    finally:
+        skopeo.close()
+
+
+def _in_memory(data: bytes) -> int:
+    """A descriptor of a file that has no name (memfd_create(2)); a child that inherits it opens it by its number."""
+    descriptor = os.memfd_create("log-in", os.MFD_CLOEXEC)
+    os.fchmod(descriptor, 0o600)
+    os.write(descriptor, data)
+    return descriptor
 
 
 def size_below(directory: Path) -> int:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -80,10 +84,8 @@ def test_a_password_reaches_the_registry_and_nothing_else(
         seen.append((argv, more["env"]))
         for at, word in enumerate(argv):
             if word.endswith("authfile"):
-                private = Path(argv[at + 1])
-                assert private.stat().st_mode & 0o777 == 0o600
-                assert private.parent.stat().st_mode & 0o777 == 0o700
-                assert data not in private.parents
+                assert argv[at + 1].startswith("/proc/self/fd/"), "it is in no file"
+                assert Path(argv[at + 1]).stat().st_mode & 0o777 == 0o600
         return real(argv, **more)
 
     monkeypatch.setattr(skopeo.subprocess, "Popen", watched)
@@ -99,7 +101,51 @@ def test_a_password_reaches_the_registry_and_nothing_else(
     assert ended.state == "failed"
     assert SECRET not in log_of(ended) + ended.message
     private = [argv[argv.index("--authfile") + 1] for argv, _ in seen]
-    assert not [path for path in private if Path(path).exists() or Path(path).parent.exists()]
+    assert not [path for path in private if Path(path).exists()]
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from deployments.execution.skopeo import Login, opened
+from ffsweb.sealed import Secret
+place = Path(sys.argv[1])
+with opened(Login("registry.example.com", "alice", Secret(sys.argv[2].encode())), place) as skopeo:
+    skopeo.copy("registry.example.com/app:v1", "part", lambda size: None)
+"""
+STANDS_IN = """#!/bin/sh
+for word; do
+  [ "$last" != --authfile ] || cat "$word" >"$TMPDIR/../read"
+  last=$word
+done
+touch "$TMPDIR/../began"
+sleep 60
+"""
+
+
+def test_a_killed_worker_leaves_no_password_on_any_disk(tmp_path: Path) -> None:
+    place, programs, system = (tmp_path / name for name in ("place", "programs", "tmp"))
+    for directory in (place, programs, system):
+        directory.mkdir()
+    (programs / "skopeo").write_text(STANDS_IN)
+    (programs / "skopeo").chmod(0o755)
+    worker = subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(place), SECRET],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "TMPDIR": str(system)},
+    )
+    until = time.monotonic() + 60
+    while not (tmp_path / "began").exists():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    worker.kill()
+    worker.wait()
+    told = (tmp_path / "read").read_text()
+    assert base64.b64encode(f"alice:{SECRET}".encode()).decode() in told, "skopeo gets it"
+    (tmp_path / "read").unlink()
+    assert list(system.iterdir()) == []
+    left = [path for path in tmp_path.rglob("*") if path.is_file() and path.parent != programs]
+    assert [path for path in left if SECRET.encode() in path.read_bytes() or path.name.startswith("auth")] == []
 
 
 def test_what_a_killed_worker_left_is_removed_by_the_next_attempt(fleet: Fleet, known: Registry, data: Path) -> None:
