@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
 from typing import TYPE_CHECKING
 
-from deployments.nodekit.assemble import assemble
+from tests.nodekit.functions import printed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,17 +27,10 @@ def leave(program: Program, image: str, pieces: dict[str, int], made: dict[str, 
     return place
 
 
-def call(program: Program, lines: str) -> list[str]:
-    """What the program's own functions print, in a process of their own."""
-    whole = assemble(root=str(program.root)).rpartition('main "$@"')[0]
-    done = subprocess.run(["bash", "-c", f"{whole}\n{lines}"], capture_output=True, text=True, check=True, env={})
-    return done.stdout.splitlines()
-
-
 def test_the_facts_name_each_image_each_blob_and_each_layer_that_was_made(program: Program) -> None:
     leave(program, IMAGE, {f"{BLOB}.{0:015}": 10, f"{BLOB}.{50:015}": 7}, {LAYER: (5, 20)})
     leave(program, OTHER, {}, {})
-    assert call(program, "fetched_facts") == [
+    assert printed(program, "fetched_facts") == [
         f"fetched\tsha256:{IMAGE}=22",
         f"fetched\tsha256:{OTHER}=0",
         f"fetched\tsha256:{BLOB}=17",
@@ -47,7 +39,7 @@ def test_the_facts_name_each_image_each_blob_and_each_layer_that_was_made(progra
 
 
 def test_a_node_that_never_fetched_tells_nothing(program: Program) -> None:
-    assert call(program, "fetched_facts") == []
+    assert printed(program, "fetched_facts") == []
 
 
 def test_what_another_images_fetch_left_of_the_same_blobs_is_taken_up(program: Program) -> None:
@@ -55,7 +47,7 @@ def test_what_another_images_fetch_left_of_the_same_blobs_is_taken_up(program: P
     other = leave(program, OTHER, {name: 10, f"{BLOB}.{0:015}": 3}, {LAYER: (5, 20)})
     mine = leave(program, IMAGE, {}, {})
     request = f"fetch={mine} blob_digest=({PACKED} {'9' * 64}) blob_diff=({'f' * 64} {LAYER})"
-    assert call(program, f"{request}; adopt_pieces") == []
+    assert printed(program, f"{request}; adopt_pieces") == []
     assert (mine / "pieces" / name).stat().st_size == 10
     assert (mine / "layout/blobs/sha256" / LAYER).stat().st_size == 20
     assert (mine / "done" / LAYER).read_text() == "5\n"

@@ -38,6 +38,7 @@ make_layer() {
     log "A blob came damaged; it is fetched again."
     return
   fi
+  [[ ${blob_form[at]} != delta ]] || room_for_patch "$(stat -c %s -- "$fetch/base/${blob_base[at]}")" "${blob_diff_size[at]}" || too_little_memory
   if ! attend open_blob "${blob_form[at]}" "$fetch/base/${blob_base[at]}" "$(( blob_diff_size[at] + 1 ))" "${pieces[@]}" >"$fetch/layer"; then
     [[ ${blob_form[at]} == delta ]] || fail_because verify "A layer could not be unpacked; the running service was not touched."
     fail_because delta "A difference could not be applied to the layer that it is for; send the layer itself."
@@ -52,6 +53,8 @@ make_layer() {
   rm -f -- "${pieces[@]}"
 }
 
+too_little_memory() { fail delta "There is too little free memory to apply a difference; send the layer itself."; }
+
 sum_of() { cat -- "$@" | sha256sum; }
 
 # open_blob FORM BASE BYTES PIECE…: no more than BYTES come out, whatever the blob says of itself.
@@ -61,7 +64,7 @@ open_blob() {
   cat -- "$@" | case $form in
     raw) cat ;;
     zstd) zstd -q -d -c ;;
-    delta) zstd -q -d -c --long=31 --patch-from="$base" ;;
+    delta) apply_patch "$base" "$most" ;;
   esac | head -c "$most"
 }
 
@@ -88,7 +91,7 @@ export_bases() {
     in_storage skopeo --insecure-policy copy --quiet --dest-oci-accept-uncompressed-layers "containers-storage:$image" "oci:$scratch:x" ||
       fail_because delta "The layer that a difference is for could not be read; send the layer itself."
     for each in ${bases//,/ }; do
-      mv -T -- "$scratch/blobs/sha256/$each" "$fetch/base/$each" || fail delta "The layer that a difference is for could not be read; send the layer itself."
+      chmod 0644 -- "$scratch/blobs/sha256/$each" && mv -T -- "$scratch/blobs/sha256/$each" "$fetch/base/$each" || fail delta "The layer that a difference is for could not be read; send the layer itself."
     done
     rm -rf --one-file-system -- "$scratch"
   done <"$work/exports"

@@ -1,6 +1,6 @@
 # Large files that changed a little: made from a file of the base release and a difference (`zstd --patch-from`), by the
 # user without rights. It gets three open files and nothing else: the old content to read, the difference to read, the
-# new file to write, no further than its size.
+# new file to write, no further than its size. Layers of images are made so too.
 
 readonly patch_seconds=900
 
@@ -20,18 +20,30 @@ apply_patches() {
 
 # patched_with OLD PATCH NEW SIZE
 patched_with() {
-  local memory free
-  # The old content, a window over both, and what the program itself takes.
-  memory=$(( ($(stat -c %s -- "$1") + 2 * $4) / 1024 + 400000 ))
-  free=$(sed -n 's/^MemAvailable: *\([0-9]*\) kB$/\1/p' /proc/meminfo)
-  (( ${free:-0} > memory - 300000 )) || cannot_patch "There is too little free memory to apply a difference."
+  room_for_patch "$(stat -c %s -- "$1")" "$4" || cannot_patch "There is too little free memory to apply a difference."
+  apply_patch "$1" "$4" <"$2" >"$3"
+}
+
+free_memory() { sed -n 's/^MemAvailable: *\([0-9]*\) kB$/\1/p' /proc/meminfo; }
+
+# patch_memory OLD NEW: KiB for a difference between contents of so many bytes: the old one, a window over both, and what the
+# program itself takes.
+patch_memory() { printf '%s\n' "$(( ($1 + 2 * $2) / 1024 + 400000 ))"; }
+
+# room_for_patch OLD NEW: is so much free that no service has to give way?
+room_for_patch() { (( $(free_memory || true) > $(patch_memory "$1" "$2") - 300000 )); }
+
+# apply_patch OLD SIZE: a difference from standard input, to standard output, by the user without rights.
+apply_patch() {
+  local memory
+  memory=$(patch_memory "$(stat -c %s -- "$1")" "$2")
   (
-    exec 3<"$1" 4<"$2" 5>"$3"
+    exec 3<"$1"
     cd /
     echo 1000 >/proc/self/oom_score_adj || true # rather this one than a service
-    ulimit -f "$(( $4 / 1024 + 1 ))"
+    ulimit -f "$(( $2 / 1024 + 1 ))"
     ulimit -v "$memory"
-    unprivileged timeout "$patch_seconds" zstd -q -d --long=31 --patch-from=/dev/fd/3 -c <&4 >&5
+    unprivileged timeout "$patch_seconds" zstd -q -d --long=31 --patch-from=/dev/fd/3 -c
   )
 }
 
