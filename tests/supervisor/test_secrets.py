@@ -5,62 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import subprocess
-import tempfile
 import time
-from pathlib import Path
 
 import pytest
 
-PASSWORD = "correct horse battery staple"
-
-
-def openssl(*arguments: str, feed: bytes = b"") -> bytes:
-    return subprocess.run(["openssl", *arguments], input=feed, check=True, capture_output=True).stdout
-
-
-@pytest.fixture(scope="session")
-def pair(tmp_path_factory) -> Path:
-    """A key, its certificate, the key as `openssl enc` and as PKCS#8, and a stranger's certificate."""
-    place = tmp_path_factory.mktemp("pair")
-    for name in ("server", "stranger"):
-        openssl(
-            *("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"),
-            *("-subj", f"/CN={name}", "-keyout", f"{place}/{name}.key", "-out", f"{place}/{name}.crt"),
-        )
-    openssl(
-        *("enc", "-aes-256-cbc", "-pbkdf2", "-salt", "-in", f"{place}/server.key"),
-        *("-out", f"{place}/server.key.enc", "-pass", f"pass:{PASSWORD}"),
-    )
-    openssl(
-        *("pkcs8", "-topk8", "-v2", "aes-256-cbc", "-in", f"{place}/server.key"),
-        *("-out", f"{place}/server.p8", "-passout", f"pass:{PASSWORD}"),
-    )
-    openssl(
-        *("pkcs8", "-topk8", "-v2", "aes-256-cbc", "-in", f"{place}/server.key", "-outform", "DER"),
-        *("-out", f"{place}/server.der", "-passout", f"pass:{PASSWORD}"),
-    )
-    return place
-
-
-@pytest.fixture
-def memory():
-    """A directory on a tmpfs, as the unit mounts one at /tmp/secrets."""
-    place = Path(tempfile.mkdtemp(dir="/dev/shm"))
-    yield place
-    shutil.rmtree(place)
-
-
-@pytest.fixture
-def container(tmp_path, pair) -> Path:
-    """What the unit mounts: certificates and credentials."""
-    (tmp_path / "certs").mkdir()
-    (tmp_path / "run").mkdir()
-    shutil.copy(pair / "server.crt", tmp_path / "certs")
-    shutil.copy(pair / "server.key.enc", tmp_path / "certs")
-    (tmp_path / "run" / "cert_pass").write_text(PASSWORD)
-    return tmp_path
-
+from tests.supervisor.sealed import PASSWORD, openssl
+from tests.supervisor.sealed import container as container
+from tests.supervisor.sealed import memory as memory
+from tests.supervisor.sealed import pair as pair
 
 SHOW = '\nprint("key", os.environ.get("FFS_TLS_KEY"), "pass", os.environ.get("CERT_PASS"), flush=True)\n'
 
@@ -119,82 +71,6 @@ def test_an_old_key_from_before_a_crash_is_replaced(supervise, container, memory
     (memory / "server.key").write_text("old")
     running = supervise("--secrets", str(memory), code=SHOW)
     running.wait_for(f"key {memory}/server.key")
-
-
-def wrong_password(container: Path, pair: Path) -> None:
-    (container / "run" / "cert_pass").write_text("wrong")
-
-
-def no_password(container: Path, pair: Path) -> None:
-    (container / "run" / "cert_pass").unlink()
-
-
-def empty_password(container: Path, pair: Path) -> None:
-    (container / "run" / "cert_pass").write_text("")
-
-
-def no_key(container: Path, pair: Path) -> None:
-    (container / "certs" / "server.key.enc").unlink()
-
-
-def no_certificate(container: Path, pair: Path) -> None:
-    (container / "certs" / "server.crt").unlink()
-
-
-def another_certificate(container: Path, pair: Path) -> None:
-    shutil.copy(pair / "stranger.crt", container / "certs" / "server.crt")
-
-
-def a_broken_certificate(container: Path, pair: Path) -> None:
-    (container / "certs" / "server.crt").write_text("no certificate")
-
-
-def a_truncated_key(container: Path, pair: Path) -> None:
-    sealed = container / "certs" / "server.key.enc"
-    sealed.write_bytes(sealed.read_bytes()[:-5])
-
-
-def a_spoilt_pkcs8_key(container: Path, pair: Path) -> None:
-    (container / "certs" / "server.key.enc").write_bytes((pair / "server.der").read_bytes()[:-20])
-
-
-def no_key_at_all(container: Path, pair: Path) -> None:
-    (container / "certs" / "server.key.enc").write_text("no key")
-
-
-def an_empty_key(container: Path, pair: Path) -> None:
-    (container / "certs" / "server.key.enc").write_text("")
-
-
-def a_bad_name(container: Path, pair: Path) -> None:
-    (container / "run" / "env.NOT-A-NAME").write_text("x")
-
-
-@pytest.mark.parametrize(
-    ("spoil", "code", "words"),
-    [
-        (wrong_password, 102, "cert_pass does not open"),
-        (empty_password, 102, "cert_pass is empty"),
-        (a_truncated_key, 102, "cert_pass does not open"),
-        (a_spoilt_pkcs8_key, 102, "cert_pass does not open"),
-        (no_key_at_all, 101, "is no encrypted key"),
-        (an_empty_key, 101, "is no encrypted key"),
-        (no_password, 101, "cert_pass, which is missing"),
-        (no_key, 101, "server.key.enc is missing"),
-        (no_certificate, 101, "server.crt is missing"),
-        (a_bad_name, 101, "env.NOT-A-NAME cannot be an environment variable"),
-        (another_certificate, 103, "does not fit"),
-        (a_broken_certificate, 103, "no certificate that openssl can read"),
-    ],
-)
-def test_what_does_not_fit_is_one_clear_line_and_a_code(supervise, container, pair, memory, spoil, code, words):
-    spoil(container, pair)
-    running = supervise("--secrets", str(memory), command=("echo", "started anyway"))
-    assert running.process.wait(30) == code
-    [line] = running.text().splitlines()
-    assert line.startswith("supervisor: not started: ")
-    assert words in line
-    assert list(memory.iterdir()) == []
 
 
 def test_the_key_is_never_written_to_a_disk(supervise, container, tmp_path):

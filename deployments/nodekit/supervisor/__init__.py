@@ -6,7 +6,7 @@ never wrote either is healthy while it runs, unless the image sets FFS_HEARTBEAT
 --probe. Three intervals without a sign of life: it hangs, so SIGTERM, then SIGKILL for its process group, and a new
 start. As PID 1 of a container it reaps orphans, passes signals on, and hands secrets to the program alone.
 
-Exit codes of its own: 100 the program crashed too often, 101 to 105 a secret (see ``secrets``), 126 and 127 the
+Exit codes of its own: 100 the program crashed too often, 101 to 105 a secret (see ``places``), 126 and 127 the
 command cannot be started. Else the program's, or 0 if it died of the signal that was passed on.
 
 These modules ship as one file: :func:`deployments.nodekit.supervisor.onefile.source` makes it.

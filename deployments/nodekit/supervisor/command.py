@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deployments.nodekit.supervisor.child import SECRET
+from deployments.nodekit.supervisor.keyfile import wipe
 from deployments.nodekit.supervisor.loop import Supervisor
 from deployments.nodekit.supervisor.options import add_policy, add_telling, policy_of
+from deployments.nodekit.supervisor.places import Places, SecretProblem
 from deployments.nodekit.supervisor.probe import parse_probe
-from deployments.nodekit.supervisor.secrets import Places, SecretProblem, settings_from, unlock, wipe
+from deployments.nodekit.supervisor.secrets import settings_from, unlock
 from deployments.nodekit.supervisor.spec import Probe, Spec
 from deployments.nodekit.supervisor.telling import Notifier, speaker
 

@@ -9,7 +9,7 @@ from typing import Final
 
 PARTS: Final = (
     *("spec", "probe", "errand", "child", "asking", "telling", "course", "due", "signs", "keeper", "loop"),
-    *("secrets", "options", "command"),
+    *("places", "keyfile", "secrets", "options", "command"),
 )
 """In the order in which they build on each other; ``command`` ends with the call of ``main``."""
 _PACKAGE: Final = "deployments.nodekit.supervisor"
