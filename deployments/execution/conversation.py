@@ -1,4 +1,4 @@
-"""One target's conversation with its node, over one connection that is made again when it is lost."""
+"""One target's conversation with its node, over the operation's one connection to it, made again when it is lost."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from deployments.execution.connection import NodeLogin
 from deployments.execution.errors import NODE_ERRORS, TargetFailed
 from deployments.execution.node_program import NodeProgram
-from deployments.models import Node
 from ffsweb.remote import RemoteError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from deployments.core.node_argv import Argv
+    from deployments.execution.connection import NodeLogin
+    from deployments.execution.node_line import NodeLine
     from ffsweb.operations.context import Context
     from ffsweb.operations.contract import Target
     from ffsweb.remote import Session
@@ -27,19 +27,16 @@ PAUSE = 1.0
 class Conversation:
     """Used by one thread at a time."""
 
-    def __init__(self, context: Context, target: Target, node_id: int) -> None:
-        self._context, self._target, self._node_id = context, target, node_id
-        self._session: Session | None = None
+    def __init__(self, context: Context, target: Target, line: NodeLine) -> None:
+        self._context, self._target, self._line = context, target, line
 
     def login(self) -> NodeLogin:
-        """How to log in by now: the first contact changes it. Two queries."""
-        return NodeLogin(Node.objects.prefetch_related("host_keys").get(pk=self._node_id))
+        """As :meth:`NodeLine.login`."""
+        return self._line.login()
 
     def session(self) -> Session:
-        """The connection; made if there is none. Raises RemoteError, CannotOpen."""
-        if self._session is None or not self._session.alive:
-            self._session = self.login().connect(stop=self._context.stop)
-        return self._session
+        """As :meth:`NodeLine.session`."""
+        return self._line.session()
 
     def program(self) -> NodeProgram:
         """``ffs-node`` over the connection, its output in the log."""
@@ -80,6 +77,4 @@ class Conversation:
 
     def close(self) -> None:
         """End the connection, if there is one."""
-        if self._session is not None:
-            self._session.close()
-            self._session = None
+        self._line.close()

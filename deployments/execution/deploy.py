@@ -7,7 +7,6 @@ before all passed the gate. So a deploy that fails leaves every node on the rele
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
 
 import structlog
@@ -18,6 +17,7 @@ from deployments.core.quadlet import UnitError
 from deployments.execution import readings
 from deployments.execution.deploy_target import DeployTarget
 from deployments.execution.errors import Gone, TargetFailed, told
+from deployments.execution.node_line import NodeLine
 from deployments.execution.secrets import open_credentials, protect_recent
 from deployments.execution.targets import service_of
 from deployments.models import Release, Service
@@ -73,8 +73,8 @@ class Deploy:
         self.release = rows.get(project_id=context.operation.project_id, number=self.plan.release)
         # The program from before talks too: until the switch, and again if it comes back.
         protect_recent(context, self.release.project, *(int(row.release.old or 0) for row in self.plan.targets))
+        self.lines: dict[int, NodeLine] = {}
         self.targets = {target: self._target(target) for target in context.operation.targets}
-        self._turns = {run.service.node_id: threading.Lock() for run in self.targets.values()}
 
     def run(self) -> Outcome:
         """Preflight on all, stage on all, switch on all, gate on all; then confirm, or go back."""
@@ -88,8 +88,8 @@ class Deploy:
 
     def close(self) -> None:
         """End the connections."""
-        for target in self.targets.values():
-            target.close()
+        for line in self.lines.values():
+            line.close()
 
     def _target(self, target: Target) -> DeployTarget:
         service = service_of(target)
@@ -102,6 +102,7 @@ class Deploy:
             release=self.release,
             planned=planned,
             credentials=credentials,
+            node=self.lines.setdefault(service.node_id, NodeLine(self.context, service.node_id)),
         )
 
     # --- The straight line ---------------------------------------------------------------------------------------
@@ -151,7 +152,7 @@ class Deploy:
 
     def _in_turn(self, phase: Callable[[DeployTarget], None], run: DeployTarget) -> None:
         """A node has one first contact and takes one image at a time, however many of its services are deployed."""
-        turn = self._turns[run.service.node_id]
+        turn = run.node.turn
         while not turn.acquire(timeout=0.2):
             self.context.checkpoint()
         try:
@@ -224,8 +225,10 @@ class Deploy:
         """A last reading of every node, stored; what could not be read, by target."""
         self._to_the_end(DeployTarget.read_last)
         lost: Results = {}
+        taken = {run.service.node_id: run.taken for run in self.targets.values()}
+        for node_id, found in taken.items():
+            readings.store(found or readings.Taken(node_id, timezone.now(), error="It was not read."))
         for target, run in self.targets.items():
-            readings.store(run.taken or readings.Taken(run.service.node_id, timezone.now(), error="It was not read."))
             if run.taken is None or run.taken.error:
                 lost[target] = TargetFailed(f"{target.label} could not be read at the end.")
         return lost

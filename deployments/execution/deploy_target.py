@@ -22,6 +22,7 @@ from deployments.models.desired import desired, running_files
 if TYPE_CHECKING:
     from deployments.core.facts import NodeFacts
     from deployments.core.plan import TargetPlan
+    from deployments.execution.node_line import NodeLine
     from deployments.execution.node_program import NodeProgram
     from deployments.models import Release, Service
     from ffsweb.operations.context import Context
@@ -46,6 +47,7 @@ class DeployTarget:
         release: Release,
         planned: TargetPlan,
         credentials: dict[str, Secret],
+        node: NodeLine,
     ) -> None:
         self.context, self.target = context, target
         self.service, self.release, self.planned, self.credentials = service, release, planned, credentials
@@ -60,7 +62,8 @@ class DeployTarget:
         self.taken: readings.Taken | None = None
         self.last: NodeFacts | None = None
         self.ended = ""
-        self._line = Conversation(context, target, service.node_id)
+        self.node = node
+        self._line = Conversation(context, target, node)
         # Unique among all installations that the node ever knew: the epoch is part of the name.
         again = context.done("switch again", target) or {}
         self._name(str(again.get("op") or f"{context.fence.epoch}-{context.operation.id}"))
@@ -153,8 +156,7 @@ class DeployTarget:
 
     def read_last(self) -> None:
         """The reading that counts."""
-        self.close()
-        self.taken = readings.take(self._line.login(), stop=self.context.stop)
+        self.taken = self.node.last_reading()
         self.last = self.taken.facts
 
     # --- What is known -------------------------------------------------------------------------------------------
@@ -189,7 +191,7 @@ class DeployTarget:
     # --- What the phases share -----------------------------------------------------------------------------------
 
     def program(self) -> NodeProgram:
-        """``ffs-node`` over this target's one connection; connects if need be."""
+        """``ffs-node`` over the one connection to the node; connects if need be."""
         return self._line.program()
 
     def close(self) -> None:
