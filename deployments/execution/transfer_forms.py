@@ -14,6 +14,7 @@ from deployments.execution.transfer_task import Known, task_for
 from deployments.oci.errors import ImageError
 from deployments.oci.forms_errors import FormError, FormStopped
 from deployments.oci.forms_values import Wanted
+from deployments.oci.verified import verify_once
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -44,7 +45,8 @@ class Chooser:
     def choose(self, facts: NodeFacts, link: Link, without: Without) -> tuple[Transfer, dict[str, Form]]:
         """The plan, and by diffID the forms that it needs (none for layers that travel as they are), which stay.
 
-        Raises Cancelled and Parked; whatever else is wrong with a form makes the plan do without it.
+        Raises Cancelled and Parked, and ImageError where the store's own layer is damaged; whatever else is wrong
+        with a form makes the plan do without it.
         """
         for left in range(ROUNDS, 0, -1):
             known = Known(self._held.forms, self._held.taken)
@@ -70,6 +72,7 @@ class Chooser:
         for layer in transfer.layers:
             kind = layer.form
             if kind == "raw":
+                verify_once(self._held.forms.store.blobs.path(layer.diff_id), layer.diff_id)
                 continue
             wanted = Wanted(kind, layer.diff_id, layer.base)
             try:

@@ -10,7 +10,9 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Self
 
+from deployments.oci.errors import BlobDamaged, BlobMissing
 from deployments.oci.forms_errors import FormGone
+from deployments.oci.verified import verify_once
 
 if TYPE_CHECKING:
     import threading
@@ -50,7 +52,8 @@ class HeldForms:
     def take(self, wanted: Wanted, rather: Collection[str], stop: threading.Event) -> Form:
         """The same, made if there is none; it stays from now on.
 
-        Raises FormGone when it is removed as fast as it is made, and what making it raises.
+        It was read through: what the disk has changed is made anew. Raises FormGone when it is removed as fast as it
+        is made, and what making it raises.
         """
         key = (wanted.kind, wanted.diff_id, wanted.base)
         if key in self._taken:
@@ -58,9 +61,16 @@ class HeldForms:
         for _ in range(TRIES):
             form = self.find(wanted, rather) or self.forms.make(wanted, stop)
             try:
+                verify_once(form.path, form.digest)
+            except BlobMissing:
+                continue
+            except BlobDamaged:
+                self.forms.discard(form)
+                continue
+            try:
                 self._stack.enter_context(self.forms.use([form]))
             except FormGone:
                 continue
             self._taken[key] = form
             return form
-        raise FormGone("Converted layers are removed as fast as they are made; FFSWEB_FORMS_LIMIT is too small.")
+        raise FormGone("A converted layer is gone or damaged as soon as it is made. Is FFSWEB_FORMS_LIMIT too small?")

@@ -92,8 +92,8 @@ def offer(
 ) -> Endpoint:
     """The endpoint for one stored image. Raises BlobMissing or BlobDamaged if the store lacks a part of it.
 
-    ``token`` is 20 characters or more from ``secrets.token_hex``: podman takes lower-case names only. Layers are
-    checked by size here and by digest on the node.
+    ``token`` is 20 characters or more from ``secrets.token_hex``: podman takes lower-case names only. Blobs are
+    checked by size here, by digest when they are asked for, and by digest on the node.
     """
     if len(token) < 20 or not token.isascii() or not token.isalnum() or token != token.lower():
         raise ValueError("the token must be 20 or more lower-case letters and digits")

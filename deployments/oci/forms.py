@@ -103,6 +103,10 @@ class Forms:
                 os.utime(form.path.parent / _META)
             yield
 
+    def discard(self, form: Form) -> bool:
+        """Remove a damaged one, so that it is made again; False while somebody uses it."""
+        return self._remove(form.wanted.key)
+
     def size(self) -> int:
         """Bytes of all forms."""
         return sum(entry.size for entry in self._all())

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from .byteranges import byteranges, pieces
 from .http import HEADER_LIMIT, Refused, Request, Span, bad_request, parse_ranges, parse_request, response_head
+from .registry_open import opened, split_path
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -98,7 +99,7 @@ class _Connection:
         if path in ("/v2", "/v2/"):
             self._small(request, b"{}", [("Content-Type", "application/json")])
             return
-        name, kind, reference = _split(path)
+        name, kind, reference = split_path(path)
         if kind and self._endpoint.admits(name):
             if kind == "manifests" and (manifest := self._endpoint.manifest(reference)):
                 self._manifest(request, manifest)
@@ -120,11 +121,7 @@ class _Connection:
             ("Docker-Content-Digest", blob.digest),
             ("Accept-Ranges", "bytes"),
         ]
-        try:
-            file = blob.path.open("rb", 0)
-        except FileNotFoundError as error:
-            raise Refused(HTTPStatus.NOT_FOUND, "BLOB_UNKNOWN", "The blob is gone from the store.") from error
-        with file:
+        with opened(blob) as file:
             if len(spans) > 1:
                 self._multipart(request, file, blob, spans, fields)
             elif not spans and self._codes(request, blob):
@@ -210,11 +207,3 @@ class _Connection:
             pace.take(len(part))
             self._channel.sendall(part)
             self._endpoint.on_bytes(digest, len(part))
-
-
-def _split(path: str) -> tuple[str, str, str]:
-    """A path ``/v2/NAME/KIND/REFERENCE`` in parts; empty ones for any other."""
-    parts = path.rsplit("/", 2)
-    if len(parts) != 3 or not parts[0].startswith("/v2/") or parts[1] not in ("manifests", "blobs"):
-        return "", "", ""
-    return parts[0][4:], parts[1], parts[2]

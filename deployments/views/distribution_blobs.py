@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 from pathlib import Path
@@ -13,12 +12,13 @@ from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
 from deployments.models.image_store import store
-from deployments.oci.digests import from_hash, is_digest
+from deployments.oci.digests import is_digest
 from deployments.oci.distribution import Code, Refusal
 from deployments.oci.distribution_blobs import TakenBlob
 from deployments.oci.errors import BlobDamaged
 from deployments.oci.http import Refused, Span, parse_range
 from deployments.oci.streams import CHUNK
+from deployments.oci.verified import verify_once
 from deployments.services import registry_blobs
 from deployments.views.distribution_access import VisitorRequest
 
@@ -54,28 +54,15 @@ def _content(request: VisitorRequest, blob: TakenBlob, fields: dict[str, str]) -
     except Refused as refused:
         raise Refusal(Code.SIZE_INVALID, refused.message, refused.status) from refused
     path = store().blobs.path(blob.diff_id)
-    whole = Span(0, blob.content_size)
-    content = _verified(path, blob) if span is None else _part(path, span)
+    verify_once(path, blob.diff_id)
+    shown = span or Span(0, blob.content_size)
+    content = _part(path, shown)
     answer = StreamingHttpResponse(content, headers=fields, content_type="application/octet-stream")
-    shown = span or whole
     answer.headers["Content-Length"] = str(shown.end - shown.start)
     if span is not None:
         answer.status_code = HTTPStatus.PARTIAL_CONTENT
         answer.headers["Content-Range"] = f"bytes {span.start}-{span.end - 1}/{blob.content_size}"
     return answer
-
-
-async def _verified(path: Path, blob: TakenBlob) -> AsyncIterator[bytes]:
-    """All of it; the last piece comes only if the whole is what it should be."""
-    hashed, held = hashlib.sha256(), b""
-    async for data in _part(path, Span(0, blob.content_size)):
-        if held:
-            yield held
-        await asyncio.to_thread(hashed.update, data)
-        held = data
-    if from_hash(hashed) != blob.diff_id:
-        raise BlobDamaged(f"The blob {blob.diff_id} is damaged on this machine's disk.")
-    yield held
 
 
 async def _part(path: Path, span: Span) -> AsyncIterator[bytes]:

@@ -9,6 +9,7 @@ import pytest
 
 from deployments.execution import transfer_task
 from deployments.models import Node
+from deployments.models.image_store import store
 from deployments.oci.forms import DELTA, ZSTD, Wanted
 from deployments.services import deploys
 from ffsweb.operations.models import OperationTarget
@@ -150,3 +151,26 @@ def test_two_images_that_share_a_layer_make_its_form_once(site: Site) -> None:
     forms = transfer_task.forms()
     entries = [path.name for path in (forms.directory / "entries").iterdir()]
     assert len([name for name in entries if images[0].layers[0]["diff_id"][7:] in name]) == 1
+
+
+def test_a_form_that_the_disk_has_changed_is_made_again_and_never_leaves(site: Site) -> None:
+    site.held.tools = []
+    wanted = Wanted(ZSTD, site.second.image.layers[1]["diff_id"])
+    form = transfer_task.forms().make(wanted, threading.Event())
+    data = form.path.read_bytes()
+    form.path.write_bytes(data[:100] + bytes([data[100] ^ 1]) + data[101:])
+    good(site.deploy())
+    assert len(site.held.requests) == 1
+    assert form.path.read_bytes() == data
+
+
+def test_a_layer_that_the_disk_has_changed_ends_the_deploy_before_a_byte_of_it_leaves(site: Site) -> None:
+    site.held.tools = []
+    Node.objects.filter(pk=site.row.pk).update(link_rate=500_000_000, link_round_trip=0.0002)
+    path = store().blobs.path(site.second.image.layers[1]["diff_id"])
+    data = path.read_bytes()
+    path.write_bytes(data[:100] + bytes([data[100] ^ 1]) + data[101:])
+    ended = site.deploy()
+    assert ended.state == "failed"
+    assert "damaged" in ended.message
+    assert site.held.received == 0

@@ -32,6 +32,20 @@ def test_part_of_a_blob_can_be_had(client: Client) -> None:
     assert client.ask("GET", path, Range=f"bytes={len(tar)}-").status == 416
 
 
+@pytest.mark.parametrize("ranges", ["", "bytes=100-"])
+def test_what_the_disk_has_changed_never_leaves(client: Client, ranges: str) -> None:
+    picture = Picture()
+    client.push(picture)
+    digest = f"sha256:{sha(picture.layers[0])}"
+    path = store().blobs.path(digest)
+    damaged = bytearray(path.read_bytes())
+    damaged[10] ^= 1
+    path.write_bytes(damaged)
+    answer = client.ask("GET", f"/v2/serbest/blobs/{digest}", **({"Range": ranges} if ranges else {}))
+    assert answer.status == 500
+    assert "damaged on this machine" in answer.error[1]
+
+
 def test_a_compressed_layer_is_there_under_its_pushed_digest(client: Client) -> None:
     _, blobs = manifest_of(Picture())
     path = f"/v2/serbest/blobs/sha256:{sha(blobs[0])}"
