@@ -31,9 +31,10 @@ def expire_pushes() -> int:
 
 def left_pulls() -> int:
     """Remove what pulls were fetching whose worker was killed, once their operations have ended; how many."""
-    active = {str(pk) for pk in Operation.objects.active().filter(kind="pull-image").values_list("pk", flat=True)}
     directory: Path = settings.DATA / "pulls"
-    left = [path for path in directory.glob("*-*") if path.name.partition("-")[0] not in active]
+    there = list(directory.glob("*-*"))  # before the operations: one that begins now may make its directory meanwhile
+    active = {str(pk) for pk in Operation.objects.active().filter(kind="pull-image").values_list("pk", flat=True)}
+    left = [path for path in there if path.name.partition("-")[0] not in active]
     for path in left:
         shutil.rmtree(path, ignore_errors=True)
     return len(left)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.utils import timezone
 
-from deployments.models import Image, ProjectBlob
+from deployments.models import Image, ImageLayer, ProjectBlob
 from deployments.models.image_store import store
+from deployments.oci.blobs import GRACE
 from deployments.oci.digests import is_digest
 from deployments.oci.distribution_blobs import DOCUMENT, TakenBlob
 from deployments.oci.limits import ImageLimits
@@ -57,7 +59,7 @@ def keep(project: Project, blob: TakenBlob) -> None:
 def find(project: Project, digest: str) -> TakenBlob | None:
     """A blob that the project has and the store holds, by its pushed digest or by the digest under which it is kept.
 
-    Whoever asks may be about to push an image of it: it stays for a day. Up to three queries.
+    Whoever asks may be about to push an image of it: it stays for a day. Up to four queries.
     """
     if not is_digest(digest):
         return None
@@ -86,14 +88,13 @@ def of_manifest(project: Project, digests: Iterable[str]) -> dict[str, TakenBlob
 
 
 def _of_an_image(project: Project, the_store: Store, digest: str) -> TakenBlob | None:
-    """A layer or configuration of an image that the project has, however it came."""
-    for image_id, layers in Image.objects.filter(project=project).values_list("image_id", "layers"):
-        if image_id == digest and the_store.blobs.has(digest):
-            size = the_store.blobs.size(digest)
-            return TakenBlob(digest, digest, size, size, DOCUMENT)
-        for layer in layers:
-            if layer["diff_id"] == digest:
-                return TakenBlob(digest, digest, layer["size"], layer["size"], OCI_LAYER)
+    """A layer or configuration of an image that the project has, however it came. Up to two queries."""
+    layer = ImageLayer.objects.filter(image__project=project, diff_id=digest).first()
+    if layer is not None:
+        return TakenBlob(digest, digest, layer.size, layer.size, OCI_LAYER)
+    if Image.objects.filter(project=project, image_id=digest).exists() and the_store.blobs.has(digest):
+        size = the_store.blobs.size(digest)
+        return TakenBlob(digest, digest, size, size, DOCUMENT)
     return None
 
 
@@ -102,8 +103,11 @@ def _taken(row: ProjectBlob) -> TakenBlob:
 
 
 def _make_young(the_store: Store, digest: str) -> None:
-    """A collection that has begun already passes young blobs over."""
+    """A collection that has begun already passes young blobs over. Not at every request: a file whose time changes
+    has to be verified again before it is served."""
+    path = the_store.blobs.path(digest)
     try:
-        os.utime(the_store.blobs.path(digest))
+        if time.time() - path.stat().st_mtime > GRACE / 2:
+            os.utime(path)
     except FileNotFoundError:
         pass  # collected this moment: the manifest will say so
