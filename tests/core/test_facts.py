@@ -240,7 +240,7 @@ def test_what_decides_about_a_push_is_read_where_the_node_tells_it() -> None:
         {"fetched": [ID]},
         {"fetched": {"../x": 1}},
         {"fetched": {ID: -1}},
-        {"fetched": {f"sha256:{at:064x}": 1 for at in range(101)}},
+        {"fetched": {f"sha256:{at:064x}": 1 for at in range(1001)}},
         {"images_held": {"ids": [], "diff_ids": [], "chunked": ["x"]}},
         {"images_held": {"ids": [], "diff_ids": [], "chunked": [ID] * 50_001}},
     ],
