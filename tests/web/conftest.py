@@ -17,6 +17,7 @@ from pytest_django import Settings
 
 from ffsweb.accounts.models import Membership, Project, Role, User
 
+from .audited import AuditedClient
 from .described import Described
 
 PASSWORD = "correct horse battery staple"
@@ -71,10 +72,10 @@ def mallory(db: None) -> User:
 
 @pytest.fixture
 def visit() -> Visit:
-    """A browser for somebody, without CSRF checks (``test_forgery.py`` has them on)."""
+    """A browser for somebody, without CSRF checks (``test_forgery.py`` has them on); it holds every write to account."""
 
     def opened(user: User | None) -> Client:
-        client = Client()
+        client = AuditedClient()
         if user is not None:
             client.force_login(User.objects.get(pk=user.pk))
         return client
