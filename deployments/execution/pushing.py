@@ -24,45 +24,69 @@ CONVERSIONS = threading.BoundedSemaphore(max(1, (os.cpu_count() or 1)))
 
 _turns = threading.BoundedSemaphore(AT_ONCE)
 _lock = threading.Lock()
-_shared: dict[int, Pacer] = {}
+_installation: dict[int, Pacer] = {}
+_nodes: dict[int, tuple[Pacer, Pacer | None]] = {}
+
+
+class Turn:
+    """One of the pushes at once. Thread-safe."""
+
+    def __init__(self, semaphore: threading.BoundedSemaphore) -> None:
+        self._semaphore: threading.BoundedSemaphore | None = semaphore
+        self._lock = threading.Lock()
+
+    def give_back(self) -> None:
+        """Nothing is left to be sent: somebody else may, while the node does its own work. It may be called again."""
+        with self._lock:
+            semaphore, self._semaphore = self._semaphore, None
+        if semaphore is not None:
+            semaphore.release()
 
 
 @contextmanager
-def turn(context: Context) -> Iterator[None]:
+def turn(context: Context) -> Iterator[Turn]:
     """One of the pushes at once; waits for it, and ends the wait when the run is to stop."""
-    with _one_of(_turns, context):
-        yield
+    _wait_for(_turns, context)
+    mine = Turn(_turns)
+    try:
+        yield mine
+    finally:
+        mine.give_back()
 
 
 @contextmanager
 def conversion(context: Context) -> Iterator[None]:
     """One of the conversions at once."""
-    with _one_of(CONVERSIONS, context):
-        yield
-
-
-@contextmanager
-def _one_of(semaphore: threading.BoundedSemaphore, context: Context) -> Iterator[None]:
-    while not semaphore.acquire(timeout=0.1):
-        context.checkpoint()
+    _wait_for(CONVERSIONS, context)
     try:
         yield
     finally:
-        semaphore.release()
+        CONVERSIONS.release()
+
+
+def _wait_for(semaphore: threading.BoundedSemaphore, context: Context) -> None:
+    while not semaphore.acquire(timeout=0.1):
+        context.checkpoint()
 
 
 def pace_of(node: Node) -> Pacer | None:
-    """The node's limit within that of the installation; None where there is neither."""
-    parent = _installation()
-    return Pacer(node.bandwidth, parent) if node.bandwidth else parent
+    """The node's limit within that of the installation, one for all pushes to it; None where there is neither."""
+    with _lock:
+        parent = _of_all()
+        if not node.bandwidth:
+            return parent
+        pacer, within = _nodes.get(node.pk, (None, None))
+        if pacer is None or pacer.bytes_per_second != node.bandwidth or within is not parent:
+            pacer = Pacer(node.bandwidth, parent)
+            _nodes[node.pk] = pacer, parent
+        return pacer
 
 
-def _installation() -> Pacer | None:
+def _of_all() -> Pacer | None:
     limit: int = settings.BANDWIDTH
     if not limit:
         return None
-    with _lock:
-        if limit not in _shared:
-            _shared.clear()
-            _shared[limit] = Pacer(limit)
-        return _shared[limit]
+    if limit not in _installation:
+        _installation.clear()
+        _installation[limit] = Pacer(limit)
+    return _installation[limit]

@@ -20,15 +20,15 @@ from deployments.execution.errors import TargetFailed
 from deployments.execution.node_program import LONG
 from deployments.execution.pushing import pace_of, turn
 from deployments.execution.transfer_cuts import Cuts
-from deployments.execution.transfer_forms import Chooser, blobs_of
+from deployments.execution.transfer_forms import Chooser
 from deployments.execution.transfer_held import HeldForms
 from deployments.execution.transfer_meter import Meter, remember_link
+from deployments.execution.transfer_offer import blobs_of, offered
 from deployments.execution.transfer_order import LowestFirst, order_of
 from deployments.execution.transfer_task import forms, others_of
 from deployments.models import Image
 from deployments.models.image_store import store
 from deployments.oci.errors import ImageError
-from deployments.oci.forms_offer import offer_fetch, offer_pull
 from deployments.oci.registry import serve
 from ffsweb.remote import RemoteError
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from deployments.core.facts import NodeFacts
     from deployments.core.transfer_values import Link, Transfer
     from deployments.execution.deploy_target import DeployTarget
-    from deployments.oci.endpoint import Endpoint
+    from deployments.execution.pushing import Turn
     from deployments.oci.forms import Form
 
 BUSY_PAUSE, BUSY_SECONDS = 3.0, 1800.0
@@ -55,12 +55,12 @@ def stage_image(run: DeployTarget, facts: NodeFacts) -> dict[str, Any]:
 class _Push:
     def __init__(self, run: DeployTarget, held: HeldForms) -> None:
         self._run, self._image, self._context, self._target = run, run.image, run.context, run.target
-        self._meter = Meter(self._show)
-        self._held = held
+        self._meter, self._held = Meter(self._show), held
         self._began = time.monotonic()
         self._chooser: Chooser | None = None
         self._transfer: Transfer | None = None
         self._order: LowestFirst | None = None
+        self._turn: Turn | None = None
         self._cuts, self._patience = Cuts(self._context, self._target), self._began + BUSY_SECONDS
         self._expected: int | None = None
 
@@ -113,10 +113,10 @@ class _Push:
         link = replace(node.link(), round_trip=session.round_trip())
         try:
             transfer, found = self._choose(facts, link, without)
-            with turn(self._context):
+            with turn(self._context) as self._turn:
                 self._say_what_comes(transfer)
                 self._order = order_of(transfer, found, link, self._context.checkpoint)
-                kept = self._send(transfer, found)
+                kept = self._send(transfer, found, link)
         except ImageError as error:
             raise TargetFailed(str(error)) from error
         remember_link(node, self._meter.rate(), session.round_trip(), link)
@@ -133,11 +133,21 @@ class _Push:
             self._expected = self._transfer.bytes
         return self._transfer, found
 
-    def _send(self, transfer: Transfer, found: dict[str, Form]) -> int:
+    def _send(self, transfer: Transfer, found: dict[str, Form], link: Link) -> int:
         """Offer it and let the node take it; the bytes that it had kept of an attempt that was cut."""
         self._meter.begin(transfer.bytes + transfer.kept, transfer.kept)
         token = secrets.token_hex(16)
-        endpoint, manifest = self._endpoint(transfer, found, token)
+        endpoint, manifest = offered(
+            store(),
+            self._image.manifest_digest,
+            transfer,
+            found,
+            link,
+            token=token,
+            repository=self._run.wanted.project,
+            on_bytes=self._count,
+            pace=pace_of(self._run.service.node),
+        )
         program = self._run.program()
         argv = node_commands.stage_image(
             self._run.fence, self._run.service.name, self._run.wanted.project, self._image.image_id
@@ -159,21 +169,11 @@ class _Push:
         kept = answer.fields.get("kept")
         return kept if isinstance(kept, int) and not isinstance(kept, bool) and kept > 0 else 0
 
-    def _endpoint(self, transfer: Transfer, found: dict[str, Form], token: str) -> tuple[Endpoint, str]:
-        offer = offer_fetch if transfer.way == FETCH else offer_pull
-        return offer(
-            store(),
-            self._image.manifest_digest,
-            found,
-            token=token,
-            repository=self._run.wanted.project,
-            on_bytes=self._count,
-            pace=pace_of(self._run.service.node),
-        )
-
     def _count(self, digest: str, more: int) -> None:
         self._context.checkpoint()
         self._meter.count(digest, more)
+        if self._meter.all_sent and self._turn is not None:
+            self._turn.give_back()
         if self._order is not None:
             self._order.sent(digest, more)
 
@@ -185,8 +185,7 @@ class _Push:
         self._context.progress(self._target, done, total, rate=rate)
 
     def _say_what_comes(self, transfer: Transfer) -> None:
-        count = sum(1 for _ in transfer.layers)
-        self._log(f"Pushing the image {self._image}: layers to send: {count}. {transfer.why}")
+        self._log(f"Pushing the image {self._image}: layers to send: {len(transfer.layers)}. {transfer.why}")
 
     def _done(self, transfer: Transfer, kept: int) -> dict[str, Any]:
         planned = self._run.planned.layers.estimate

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from deployments.core.sizes import shown_bytes
 from deployments.core.transfer import plan_transfer
-from deployments.core.transfer_request import FetchBlob
 from deployments.core.transfer_values import DELTA, Without
 from deployments.execution.pushing import conversion
 from deployments.execution.transfer_task import Known, task_for
@@ -97,18 +96,3 @@ class Chooser:
                 return None
             found[layer.diff_id] = form
         return found
-
-
-def blobs_of(transfer: Transfer, found: dict[str, Form]) -> list[FetchBlob]:
-    """What the node fetches, in the order of its layers: the forms, or the layers as they are."""
-    return [
-        FetchBlob(
-            digest=found[layer.diff_id].digest if layer.diff_id in found else layer.diff_id,
-            size=found[layer.diff_id].size if layer.diff_id in found else layer.size,
-            form=layer.form if layer.diff_id in found else "raw",
-            diff_id=layer.diff_id,
-            diff_size=layer.size,
-            base=layer.base,
-        )
-        for layer in transfer.layers
-    ]

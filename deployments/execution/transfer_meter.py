@@ -20,6 +20,8 @@ WINDOW = 4.0
 """Seconds over which the rate that pages show is taken."""
 ENOUGH_BYTES, ENOUGH_SECONDS = 1_000_000, 0.1
 """A transfer below this says more about a node's work than about the line."""
+BUFFERED = 4 * 1024 * 1024
+"""Bytes that a channel's window and the sockets of both ends take at once, however slow the line is."""
 NEW_SHARE = 0.5
 NEAR_THE_LIMIT = 0.8
 
@@ -27,35 +29,37 @@ NEAR_THE_LIMIT = 0.8
 class Meter:
     """The bytes of one push, over all its attempts. Thread-safe. ``show`` is given done, total and bytes a second."""
 
-    def __init__(self, show: Callable[[int, int, float], None]) -> None:
-        self._show = show
+    def __init__(self, show: Callable[[int, int, float], None], clock: Callable[[], float] = time.monotonic) -> None:
+        self._show, self._clock = show, clock
         self._lock = threading.Lock()
+        self.sent = self.total = 0
+        self._begin(0, 0)
+
+    def _begin(self, total: int, there: int) -> None:
+        self.total, self._kept = total, there
+        self._attempt = self._there = 0
         self._recent: deque[tuple[float, int]] = deque()
-        self._first = self._last = 0.0
-        self.sent = 0
-        self._attempt = self._blobs = self._there = self._kept = 0
-        self.total = 0
+        self._in_window = 0
+        self._left = _Course(BUFFERED)
+        self._arrived = _Course(0)
 
     def begin(self, total: int, there: int = 0) -> None:
         """A new attempt, of so many bytes of which some are there; what earlier ones sent still counts as sent."""
         with self._lock:
-            self.total, self._kept, self._attempt, self._blobs, self._there = total, there, 0, 0, 0
-            self._recent.clear()
-            self._first = self._last = 0.0
+            self._begin(total, there)
 
     def count(self, digest: str, more: int) -> None:
         """``more`` bytes went out; those of a blob if it has a ``digest``."""
-        now = time.monotonic()
+        now = self._clock()
         with self._lock:
             self.sent += more
             self._attempt += more
             if digest:
-                self._first = self._first or now
-                self._last = now
-                self._blobs += more
+                self._left.came(now, self._left.last + more)
             self._recent.append((now, more))
-            while self._recent and now - self._recent[0][0] > WINDOW:
-                self._recent.popleft()
+            self._in_window += more
+            while now - self._recent[0][0] > WINDOW:
+                self._in_window -= self._recent.popleft()[1]
             shown = self._shown()
         self._show(*shown)
 
@@ -63,20 +67,48 @@ class Meter:
         """The node says how much is there, with what an earlier attempt brought."""
         with self._lock:
             self._there = max(self._there, done)
+            self._arrived.came(self._clock(), self._there)
             shown = self._shown()
         self._show(*shown)
+
+    @property
+    def all_sent(self) -> bool:
+        """Whether nothing is left of this attempt but the node's own work."""
+        return self._kept + self._attempt >= self.total
 
     def _shown(self) -> tuple[int, int, float]:
         done = min(max(self._kept + self._attempt, self._there), self.total)
         span = max(self._recent[-1][0] - self._recent[0][0], 0.5) if self._recent else 1.0
-        return done, self.total, sum(count for _, count in self._recent) / span
+        return done, self.total, self._in_window / span
 
     def rate(self) -> float | None:
-        """Bytes a second of the last attempt; None if that was too little to tell."""
-        seconds = self._last - self._first
-        if self._blobs < ENOUGH_BYTES or seconds < ENOUGH_SECONDS:
+        """Bytes a second of the last attempt, by the node's word where it gave one; None if too little came to tell.
+
+        What has left this machine may still wait in buffers on the way, so the first of it says nothing.
+        """
+        arrived = self._arrived.rate()
+        return arrived if arrived is not None else self._left.rate()
+
+
+class _Course:
+    """How a number of bytes grew, from ``begin`` on."""
+
+    def __init__(self, begin: int) -> None:
+        self._begin = begin
+        self._first: tuple[float, int] | None = None
+        self.last = 0
+        self._at = 0.0
+
+    def came(self, now: float, count: int) -> None:
+        self.last, self._at = count, now
+        if self._first is None and count >= self._begin:
+            self._first = now, count
+
+    def rate(self) -> float | None:
+        if self._first is None:
             return None
-        return self._blobs / seconds
+        seconds, count = self._at - self._first[0], self.last - self._first[1]
+        return count / seconds if count >= ENOUGH_BYTES and seconds >= ENOUGH_SECONDS else None
 
 
 def remember_link(node: Node, measured: float | None, round_trip: float, link: Link) -> None:
