@@ -84,6 +84,11 @@ def turns(pid: int) -> int:
     return int(next(line for line in lines if line.startswith("voluntary")).split()[1])
 
 
+def children(pid: int) -> list[int]:
+    """The processes that it has started."""
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 @pytest.fixture(scope="session")
 def one_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("supervisor") / "supervisor.py"

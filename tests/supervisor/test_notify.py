@@ -150,3 +150,33 @@ def test_several_children_start_in_order_are_ready_together_and_stop_in_reverse(
     ear.listen()
     assert "READY=1" in ear.heard
     assert ": ready: web, valkey" in said
+
+
+def test_what_fails_when_all_is_ready_ends_nothing():
+    said: list[str] = []
+
+    def fail() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise OSError(11, "no more processes")
+
+    supervisor = Supervisor(
+        [Spec("sleep", ("sleep", "60"), heartbeat="none")],
+        policy=Policy(interval=0.2),
+        say=lambda name, text: said.append(text),
+        on_ready=fail,
+    )
+    assert supervisor.run() == 0
+    assert any("no more processes" in text for text in said)
+
+
+@pytest.mark.parametrize(
+    ("policy", "probed", "seconds"),
+    [
+        (Policy(), False, 125),
+        (Policy(), True, 130),
+        (Policy(probe_timeout=25), True, 180),  # 10 to the next question, three without an answer, grace and start
+        (Policy(misses=1, probe_timeout=25), True, 130),
+    ],
+)
+def test_the_longest_that_hang_and_restart_may_take(policy, probed, seconds):
+    assert policy.worst(probed=probed) == seconds

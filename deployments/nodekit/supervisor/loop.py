@@ -14,11 +14,9 @@ from deployments.nodekit.supervisor.child import Child, signal_name
 from deployments.nodekit.supervisor.course import Course
 from deployments.nodekit.supervisor.due import due
 from deployments.nodekit.supervisor.keeper import Keeper
+from deployments.nodekit.supervisor.passing import STOP_SIGNALS, at_a_terminal, passed_on
 from deployments.nodekit.supervisor.spec import Policy, Spec
 from deployments.nodekit.supervisor.telling import Notifier, Say, Speaker, StatusFile, speaker
-
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
-PASSED_ON = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH)  # the last: how httpd is asked to end
 
 
 class Supervisor:
@@ -43,6 +41,7 @@ class Supervisor:
         self._status = StatusFile(status) if status is not None else None
         self._on_ready = on_ready
         self._ready, self._written, self._next_beat = False, "", 0.0
+        self._passed_on = passed_on(terminal=at_a_terminal())
 
     def run(self) -> int:
         """Supervise until the end and return the exit code. Only in the main thread: it takes the signals."""
@@ -51,7 +50,7 @@ class Supervisor:
         waking, wake = os.pipe()
         for end in (waking, wake):
             os.set_blocking(end, False)
-        before = {n: signal.signal(n, _wake_up) for n in (*STOP_SIGNALS, *PASSED_ON, signal.SIGCHLD)}
+        before = {n: signal.signal(n, _wake_up) for n in (*STOP_SIGNALS, *self._passed_on, signal.SIGCHLD)}
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
         course.selector.register(waking, selectors.EVENT_READ, lambda now: None)
         try:
@@ -108,7 +107,7 @@ class Supervisor:
 
     def _take(self, number: int) -> None:
         """A signal came to the supervisor."""
-        if number in PASSED_ON:
+        if number in self._passed_on:
             for child in self.course.children.values():
                 if child.running:
                     child.signal(number)
@@ -176,7 +175,10 @@ class Supervisor:
         self._ready = True
         self.course.say("", f"ready: {', '.join(self.course.children)}")
         if self._on_ready is not None:
-            self._on_ready()
+            try:
+                self._on_ready()
+            except OSError as error:  # what is only said to people is no reason to end the programs
+                self.course.say("", f"what was to be done when ready failed: {error}")
 
 
 def _wake_up(number: int, frame: object) -> None:

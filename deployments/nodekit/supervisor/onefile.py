@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 PARTS: Final = (
-    *("spec", "probe", "errand", "child", "asking", "telling", "course", "due", "signs", "keeper", "loop"),
+    *("spec", "probe", "errand", "child", "asking", "telling", "course", "due", "signs", "keeper", "passing", "loop"),
     *("places", "keyfile", "secrets", "options", "command"),
 )
 """In the order in which they build on each other; ``command`` ends with the call of ``main``."""

@@ -39,8 +39,10 @@ class Policy(NamedTuple):
 
     def worst(self, *, probed: bool) -> float:
         """The longest that a hang and its restart may take."""
-        late = self.probe_timeout if probed else 0.0
-        return self.interval * self.misses + late + self.grace + self.start_timeout
+        hang = self.interval * self.misses
+        if probed:  # asked once an interval, or as soon as the last question has been given up
+            hang = self.interval + max(self.interval, self.probe_timeout) * (self.misses - 1) + self.probe_timeout
+        return hang + self.grace + self.start_timeout
 
 
 class Spec(NamedTuple):
