@@ -9,16 +9,18 @@ go, over gaps of up to 1024 bytes.
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from .documents import Json, parse_json
+from .documents import Json
 from .errors import ImageError
 from .zstd import zstd
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Iterator
     from typing import BinaryIO
 
 POSITION = "io.github.containers.zstd-chunked.manifest-position"
@@ -29,6 +31,9 @@ RANGES = 1024
 PART = 150
 """Bytes around each range of a multipart answer, about."""
 TOC_LIMIT = 50 * 1024 * 1024
+"""podman's own."""
+_BEGIN = re.compile(r'\s*\{\s*"version"\s*:\s*1\s*,\s*"entries"\s*:\s*\[\s*')
+_NEXT = re.compile(r"\s*([,\]])\s*")
 
 
 class NoToc(Exception):
@@ -68,9 +73,8 @@ def read_toc(blob: BinaryIO, annotations: Iterable[tuple[str, str]]) -> Toc:
     blob.seek(start)
     try:
         data = zstd.ZstdDecompressor().decompress(blob.read(packed), unpacked)
-        entries = parse_json(data, "The table").get("entries").items()
-        return Toc(_pieces(entries), packed + tar_split)
-    except (zstd.ZstdError, ImageError, EOFError) as error:
+        return Toc(_pieces(_entries(data.decode())), packed + tar_split)
+    except (zstd.ZstdError, ImageError, EOFError, ValueError, RecursionError) as error:
         raise NoToc(str(error)) from error
 
 
@@ -90,7 +94,27 @@ def bytes_needed(toc: Toc, held: Collection[str]) -> int:
     return toc.overhead + total + PART * min(len(ranges), RANGES)
 
 
-def _pieces(entries: list[Json]) -> tuple[Piece, ...]:
+def _entries(text: str) -> Iterator[Json]:
+    """One after the other: a table of a hundred thousand files is 40 MB of JSON, and would be ten times that in
+    memory. Raises ValueError for what is no table."""
+    begun = _BEGIN.match(text)
+    if begun is None:
+        raise ValueError("the table does not begin as one")
+    at, decode = begun.end(), json.JSONDecoder().raw_decode
+    if text[at : at + 1] == "]":
+        return
+    while True:
+        value, at = decode(text, at)
+        yield Json(value, "The table")
+        found = _NEXT.match(text, at)
+        if found is None:
+            raise ValueError("the table is cut off")
+        if found[1] == "]":
+            return
+        at = found.end()
+
+
+def _pieces(entries: Iterable[Json]) -> tuple[Piece, ...]:
     found: list[Piece] = []
     digest, ends = "", 0
     for entry in entries:

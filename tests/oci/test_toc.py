@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -94,3 +95,38 @@ def test_odd_entries_are_no_table() -> None:
     for odd in ({"type": 1}, {"type": "reg", "digest": 5}, {"type": "reg", "digest": "x", "offset": -1}):
         with pytest.raises(NoToc):
             toc_of(odd)
+
+
+def test_a_table_of_many_files_is_read_in_bounded_memory() -> None:
+    names = [
+        file(f"usr/lib/python3/site-packages/package/module_{at:06}.py", at * 100, at * 100 + 100)
+        for at in range(60_000)
+    ]
+    for each in names:
+        each |= {"mode": 33188, "modtime": "2024-01-01T00:00:00Z", "chunkDigest": each["digest"]}
+    data, notes = blob(names)
+    assert int(dict(notes)[POSITION].split(":")[2]) > 3 * 4 * 1024 * 1024
+    del names
+    tracemalloc.start()
+    toc = read_toc(data, notes)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(toc.pieces) == 60_000
+    assert peak < 100_000_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{}",
+        '{"version":2,"entries":[]}',
+        '{"version":1,"entries":[{}',
+        '{"version":1,"entries":[{} {}]}',
+        "[" * 9999,
+    ],
+)
+def test_text_that_is_no_table_is_none(text: str) -> None:
+    packed = zstd.compress(text.encode())
+    with pytest.raises(NoToc):
+        read_toc(io.BytesIO(packed), ((POSITION, f"0:{len(packed)}:{len(text)}:1"),))
