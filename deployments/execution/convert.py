@@ -20,7 +20,7 @@ from deployments.core.transfer_bases import bases_for
 from deployments.execution.errors import told
 from deployments.execution.transfer_task import forms, sized
 from deployments.models import Image, Service
-from deployments.oci.errors import ImageError
+from deployments.oci.errors import DiskFull, ImageError
 from deployments.oci.forms import BEST, CHUNKED, DELTA, QUICK, ZSTD, Wanted
 from deployments.oci.forms_errors import FormError, FormStopped
 from deployments.oci.forms_make import can_chunk
@@ -90,8 +90,11 @@ def prepare(context: Context) -> Outcome:
         if time.monotonic() >= until:
             context.log("There is more to be made; it is made when it is needed.", stream="warning")
             break
-        if _make(context, cache, wanted):
-            made[wanted.kind] += 1
+        try:
+            made[wanted.kind] += _make(context, cache, wanted)
+        except DiskFull as error:
+            context.log(f"{error} It is made when it is needed and there is room.", stream="warning")
+            break
     return Outcome(State.SUCCEEDED, _said(image, made))
 
 
@@ -139,6 +142,8 @@ def _make(context: Context, cache: Forms, wanted: Wanted) -> bool:
         form = cache.make(wanted, context.stop)
     except FormStopped:
         context.checkpoint()
+        raise
+    except DiskFull:
         raise
     except (FormError, ImageError, OSError) as error:
         context.log(str(error), stream="warning")

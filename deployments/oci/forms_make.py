@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING
 from .descriptors import Descriptor
 from .digests import digest_of
 from .documents import canonical_json
-from .errors import BlobDamaged
+from .drafts import RESERVE
+from .errors import BlobDamaged, DiskFull
 from .forms_child import DAMAGED
 from .forms_errors import CannotMake, FormFailed, FormStopped
 from .forms_values import BEST, CHUNKED, DELTA, DELTA_LIMIT, QUICK, Form, level
 from .manifests import OCI_MANIFEST, Manifest, manifest_of, parse_document
+from .streams import size_text
 
 if TYPE_CHECKING:
     import threading
@@ -43,9 +45,10 @@ _WORDS = 2000
 def make(wanted: Wanted, store: Store, directory: Path, stop: threading.Event) -> Form:
     """Write the form's blob into ``directory`` as ``blob``; the Form has that path.
 
-    Raises FormStopped, CannotMake, FormFailed, BlobMissing or BlobDamaged. What a failure leaves is below
+    Raises FormStopped, CannotMake, FormFailed, DiskFull, BlobMissing or BlobDamaged. What a failure leaves is below
     ``directory``, for the caller to remove.
     """
+    _room(directory)
     size = store.blobs.size(wanted.diff_id)
     source, target = str(store.blobs.path(wanted.diff_id)), directory / MADE
     if wanted.kind == CHUNKED:
@@ -143,6 +146,7 @@ def _run(words: tuple[str, ...], nice: int, stop: threading.Event, directory: Pa
             while not _ended(child):
                 if stop.is_set():
                     raise FormStopped("The conversion was stopped.")
+                _room(directory)
         finally:
             if child.poll() is None:
                 child.kill()
@@ -155,6 +159,13 @@ def _run(words: tuple[str, ...], nice: int, stop: threading.Event, directory: Pa
             said = err.read()[-_WORDS:].decode(errors="replace").strip()
             raise FormFailed(f"A conversion failed (status {child.returncode}). {said}".strip())
         return out.read(_WORDS).decode()
+
+
+def _room(directory: Path) -> None:
+    """Raises DiskFull when what other writers leave free would be eaten into."""
+    free = shutil.disk_usage(directory).free
+    if free < RESERVE:
+        raise DiskFull(f"The data directory's disk has only {size_text(free)} left; no layer is converted.")
 
 
 def _ended(child: subprocess.Popen[bytes]) -> bool:

@@ -12,6 +12,7 @@ from django.utils import timezone
 from deployments.execution import convert
 from deployments.execution.transfer_task import forms
 from deployments.models import Image, Service
+from deployments.oci import forms_make
 from deployments.oci.forms import BEST, DELTA, QUICK, ZSTD, Wanted
 from ffsweb.operations import services as operations
 from ffsweb.operations.models import Operation
@@ -137,3 +138,12 @@ def test_forms_of_layers_that_left_the_store_are_removed(images: tuple[Image, Im
     cache.store.blobs.path(new).unlink()
     convert.forget()
     assert cache.find(ZSTD, new) is None
+
+
+def test_on_a_full_disk_nothing_is_made_in_advance_and_the_reason_is_said_once(
+    images: tuple[Image, Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forms_make, "RESERVE", 2**62)
+    ended = run(next_one())
+    assert ended.state == "succeeded"
+    assert log_of(ended).count("no layer is converted") == 1

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from deployments.oci import forms_make
-from deployments.oci.errors import BlobDamaged, BlobMissing
+from deployments.oci.errors import BlobDamaged, BlobMissing, DiskFull
 from deployments.oci.forms import BEST, CHUNKED, DELTA, QUICK, ZSTD, Forms, Wanted
 from deployments.oci.forms_errors import CannotMake, FormGone, FormStopped
 from deployments.oci.forms_room import SURPASSED
@@ -134,6 +134,27 @@ def test_a_stop_ends_the_making_and_leaves_nothing(forms: Forms) -> None:
     threading.Timer(0.5, stop.set).start()
     with pytest.raises(FormStopped):
         forms.make(Wanted(ZSTD, diff_id, quality=BEST), stop)
+    assert left(forms) == []
+    assert forms.find(ZSTD, diff_id) is None
+
+
+def test_nothing_is_made_of_what_other_writers_need_of_the_disk(
+    forms: Forms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    diff_id = keep(forms.store, some_layer(1))
+    monkeypatch.setattr(forms_make, "RESERVE", 2**62)
+    with pytest.raises(DiskFull, match="no layer is converted"):
+        forms.make(Wanted(ZSTD, diff_id), NEVER)
+    assert left(forms) == []
+
+
+def test_the_making_ends_when_the_disk_fills_up_meanwhile_and_leaves_nothing(
+    forms: Forms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    diff_id = keep(forms.store, random.Random(1).randbytes(30_000_000))
+    threading.Timer(0.5, monkeypatch.setattr, (forms_make, "RESERVE", 2**62)).start()
+    with pytest.raises(DiskFull):
+        forms.make(Wanted(ZSTD, diff_id, quality=BEST), NEVER)
     assert left(forms) == []
     assert forms.find(ZSTD, diff_id) is None
 
