@@ -115,7 +115,7 @@ class ServiceFacts:
         inside = [(child.name, child.reason) for child in children if child.reason]
         if inside:
             return "; ".join(f"{name}: {reason}" if len(children) > 1 else reason for name, reason in inside)
-        if beats and beats.before_reason:
+        if beats and beats.before_reason and self.restarts:  # without a restart, a deploy ended the one before
             return beats.before_reason
         return self.result if self.result != "success" else ""
 

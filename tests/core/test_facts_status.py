@@ -41,6 +41,7 @@ def test_a_status_file_that_is_older_than_the_container_is_another_ones() -> Non
         ([{}], {"status": {"before": {"state": "stopped", "reason": None}}}, ""),
         ([{}], {"status": {"before": {"state": "healthy", "reason": "hung"}}}, "hung"),
         ([{}], {"status": {"before": {"state": "gave up: app", "reason": "exited with 7"}}}, "gave up: app"),
+        ([{}], {"status": {"before": {"state": "stopped", "reason": "hung"}}, "restarts": 0}, ""),
         ([{"reason": "now"}], {"status": {"before": {"state": "x", "reason": "then"}}}, "now"),
         ([{}], {"result": "watchdog"}, "watchdog"),
         ([{"reason": "hung"}], {"result": "watchdog"}, "hung"),

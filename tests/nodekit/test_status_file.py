@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from deployments.core import layout, node_commands
+from deployments.core import node_commands
 from deployments.core.facts import facts_from
 
 if TYPE_CHECKING:
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 CHILD = {"name": "app", "state": "healthy", "heartbeat_age": 1.5, "restarts": 2, "reason": "hung"}
 STATUS = {"version": 1, "at": 1_800_000_000.0, "state": "healthy: app", "children": [CHILD], "before": None}
-MOUNT = f"Volume=/var/lib/ffs/www/supervisor/{'e5' * 32}.py:{layout.IN_SUPERVISOR}:ro,z\n"
+NOTIFIES = "Notify=true\n"
+"""The line of a unit in whose container a supervisor may run."""
+
 LIMIT = 64 * 1024
 
 
@@ -30,7 +32,7 @@ class Place:
         self.program = program
         self.unit = program.root / "etc/containers/systemd/ffs-www.container"
         self.unit.parent.mkdir(parents=True)
-        self.unit.write_text(f"[Container]\n{MOUNT}\n[X-FFS]\nProject=serbest\nRelease=1\n")
+        self.unit.write_text(f"[Container]\n{NOTIFIES}\n[X-FFS]\nProject=serbest\nRelease=1\n")
         (program.root / "etc/os-release").write_text("PRETTY_NAME=Linux\n")
         (program.root / "etc/machine-id").write_text("07" * 16 + "\n")
         self.file = program.service / "data" / ".ffs-status.json"
@@ -64,9 +66,10 @@ def test_name_state_age_restarts_and_reason_of_each_program_are_told(place: Plac
     assert (child.restarts, child.reason) == (2, "hung")
 
 
-def test_a_file_that_another_release_left_is_not_told_of(place: Place) -> None:
+@pytest.mark.parametrize("notifies", ["", "Notify=healthy\n", "# Notify=true\n"])
+def test_a_file_that_another_release_left_is_not_told_of(place: Place, notifies: str) -> None:
     place.write(STATUS)
-    place.unit.write_text(place.unit.read_text().replace(MOUNT, ""))
+    place.unit.write_text(place.unit.read_text().replace(NOTIFIES, notifies))
     assert place.told() is None
     place.unit.unlink()
     assert place.program.command(node_commands.facts()).result["services"]["www"]["heartbeats"] is None

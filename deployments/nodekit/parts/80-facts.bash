@@ -70,13 +70,13 @@ service_facts() {
 }
 
 # status_files: the supervisors' status files. The services write them where they may write, so they are not trusted: no
-# link is followed, no pipe is waited for, and no more than 64 KiB is read. Where the unit runs no supervisor, the file is
-# one that another release left.
+# link is followed, no pipe is waited for, and no more than 64 KiB is read. Where nothing in the container notifies, no
+# supervisor runs there: the file is one that another release left.
 status_files() {
   local name file unit
   for name in "${wanted[@]}"; do
     file=$services/$name/data/.ffs-status.json unit=$quadlets/ffs-$name.container
-    [[ -f $file && ! -L $file && -f $unit && $(<"$unit") == *$'\n'Volume=*:/ffs/supervisor.py:* ]] || continue
+    [[ -f $file && ! -L $file && -f $unit && $(<"$unit") == *$'\n'Notify=true$'\n'* ]] || continue
     { dd if="$file" iflag=nofollow,nonblock,fullblock bs=65536 count=1 status=none || true; } | jq -cR --arg name "$name" -s '{key: $name, value: (fromjson? | select(type == "object"))}' || true
   done
 }

@@ -13,6 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from deployments.nodekit.supervisor.onefile import source
 from tests.lab.base import BUILD_TIMEOUT, cached
 from tests.lab.host import cache, locked, require
 from tests.lab.mounts import remove_tree
@@ -40,7 +41,7 @@ def sample_image(version: str, mode: str = "docker-archive", variant: str = "") 
     if not VERSION.fullmatch(version):
         raise LabError(f"{version!r} cannot be a version: it is a tag of the image")
     store = _store()
-    tag = f"{version}-{variant}" if variant else version
+    tag = variants.tag_of(version, variant)
     archive = store / f"{tag}.{mode}.tar"
     with locked(store / "lock"):
         if not archive.exists():
@@ -90,8 +91,10 @@ def _build(store: Path, version: str) -> None:
 
 
 def _vary(store: Path, version: str, more: str, tag: str) -> None:
-    with tempfile.TemporaryDirectory(dir=cache(), prefix="context-") as empty:
-        _bud(store, Path(empty), f"FROM {NAME}:{version}\n{more}", f"{NAME}:{tag}", "--format=docker")
+    with tempfile.TemporaryDirectory(dir=cache(), prefix="context-") as context:
+        (Path(context) / "supervisor.py").write_bytes(source())
+        (Path(context) / "supervisor.py").chmod(0o644)
+        _bud(store, Path(context), f"FROM {NAME}:{version}\n{more}", f"{NAME}:{tag}", "--format=docker")
 
 
 def _export(store: Path, tag: str, mode: str, archive: Path) -> None:

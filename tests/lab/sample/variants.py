@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+
+from deployments.nodekit.supervisor.onefile import source
+
 OWN = 'LABEL org.ffsweb.supervision="own"\n'
 """It tells systemd itself how it is."""
 
@@ -19,4 +23,16 @@ HEALTH = f"""\
 """
 """The same with a health check, which OCI's form of images has no place for: it is built in Docker's."""
 
-VARIANTS = {"own": OWN, "health": HEALTH, "none": NONE}
+CARRIED = """\
+COPY supervisor.py /app/supervisor.py
+ENTRYPOINT ["/usr/bin/python3", "/app/supervisor.py", "--sd-notify", "--", "/usr/bin/python3", "/app/sample/app.py"]
+"""
+"""It brings our supervisor along and runs it itself."""
+
+VARIANTS = {"carried": CARRIED, "own": OWN, "health": HEALTH, "none": NONE}
+
+
+def tag_of(version: str, variant: str) -> str:
+    """The tag of a variant's image: another one for another supervisor in it."""
+    known = (version, variant, hashlib.sha256(source()).hexdigest()[:12] if variant == "carried" else "")
+    return "-".join(word for word in known if word)
