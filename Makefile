@@ -47,6 +47,8 @@ migrations: setup
 # and the first failure stays in the output.
 AGAIN := $(BIN)/pytest -q --last-failed --last-failed-no-failures none
 
+MAIN_JOB := tests/lab/test_main_path.py tests/lab/test_parking.py
+
 # What needs no machine of its own runs two at a time.
 test-quick: setup
 	$(BIN)/pytest -q -n 2 -m "not lab and not browser" || $(AGAIN)
@@ -55,9 +57,10 @@ test-quick: setup
 test-machines: setup
 	$(BIN)/pytest -q -m "lab or browser" || $(AGAIN)
 
-# Again, whatever asks for the database.
+# Again, whatever asks for the database; and the main job, on nodes and through restarts of the processes.
 test-postgres: setup
 	$(BIN)/python -m tests.support.postgres $(BIN)/pytest -q -n 2 -m "not lab and not browser" --database-only
+	$(BIN)/python -m tests.support.postgres $(BIN)/pytest -q $(MAIN_JOB)
 
 # A node, a dashboard and a deploy, until Ctrl-C.
 demo: setup
@@ -65,7 +68,7 @@ demo: setup
 
 # Pictures of each page, in both themes and two widths, in screenshots/ (root, a lab and Chromium).
 screenshots: setup
-	FFSWEB_SCREENSHOTS=$(CURDIR)/screenshots $(BIN)/pytest -q tests/browser/test_main_path.py
+	FFSWEB_SCREENSHOTS=$(CURDIR)/screenshots $(BIN)/pytest -q tests/browser/test_main_path.py tests/browser/test_pages.py
 
 # What a push of an image costs, against what people use instead (root, a lab, an hour); writes docs/benchmarks.md.
 bench-push: setup

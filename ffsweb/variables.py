@@ -57,7 +57,7 @@ VARIABLES: Final = (
     Variable("FFSWEB_DEBUG", "false", "Django's debug pages; development only."),
     Variable("FFSWEB_PROCESS", "set by `ffs`", "Which process this is: web, worker, beat or command."),
 )
-OF_THE_TESTS: Final = frozenset({"FFSWEB_TEST_REQUIRE"})
+OF_THE_TESTS: Final = frozenset({"FFSWEB_TEST_REQUIRE", "FFSWEB_SCREENSHOTS"})
 
 
 def markdown() -> str:
