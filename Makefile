@@ -47,7 +47,7 @@ migrations: setup
 # and the first failure stays in the output.
 AGAIN := $(BIN)/pytest -q --last-failed --last-failed-no-failures none
 
-MAIN_JOB := tests/lab/test_main_path.py tests/lab/test_parking.py
+MAIN_JOB := tests/lab/test_main_path.py tests/lab/test_everyday.py
 
 # What needs no machine of its own runs two at a time.
 test-quick: setup
@@ -57,7 +57,7 @@ test-quick: setup
 test-machines: setup
 	$(BIN)/pytest -q -m "lab or browser" || $(AGAIN)
 
-# Again, whatever asks for the database; and the main job, on nodes and through restarts of the processes.
+# Again, whatever asks for the database, and the main job on nodes.
 test-postgres: setup
 	$(BIN)/python -m tests.support.postgres $(BIN)/pytest -q -n 2 -m "not lab and not browser" --database-only
 	$(BIN)/python -m tests.support.postgres $(BIN)/pytest -q $(MAIN_JOB)
