@@ -9,7 +9,7 @@ PYTHON ?= python3
 TEMPLATES = $(shell find templates ffsweb certificates deployments -name '*.html')
 export PYTHON
 
-.PHONY: setup up test fix lint types contracts migrations test-quick test-machines test-postgres demo screenshots bench-push clean
+.PHONY: setup up test fix lint types contracts migrations test-quick test-machines test-postgres demo screenshots bench-push bench-supervisor clean
 .DEFAULT_GOAL := up
 
 setup: .venv/.synced
@@ -73,6 +73,10 @@ screenshots: setup
 # What a push of an image costs, against what people use instead (root, a lab, an hour); writes docs/benchmarks.md.
 bench-push: setup
 	$(BIN)/python -m benchmarks.push
+
+# What the supervisor costs, beside supervisord and s6 (on PATH); writes docs/benchmarks-supervisor.md. Fails beyond 20 MB.
+bench-supervisor: setup
+	$(BIN)/python -m benchmarks.supervisor --write
 
 clean:
 	rm -rf .venv var/tools static .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
