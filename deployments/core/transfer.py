@@ -6,7 +6,8 @@ Two ways lead to the same image, verified by the same digests:
 ``fetch``  the node's program fetches blobs and puts the layers together: deltas, and parts that survive a cut.
 
 Estimated seconds = making the forms that nobody needed before + bytes over the link + round trips + the node's work.
-The least wins, with three exceptions: no way is taken that sends a tenth more than a plain pull; the one with the
+The least wins, with four exceptions: no way is taken that sends a tenth more than a plain pull, but once, in chunks,
+to a node (or a layer) for which there are no differences, so that later changes are small; the one with the
 fewest bytes is taken if it takes hardly longer, on a thin link even if it takes twice as long, in a fast network
 never (links are shared); what takes long on the link is fetched (a cut then loses nothing).
 """
@@ -17,13 +18,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from . import transfer_cost as cost
-from .transfer_values import CHUNKED, DELTA, FETCH, NONE, PULL, RAW, ZSTD, LayerTransfer, Transfer
+from .transfer_choice import choose, seeds
+from .transfer_values import CHUNKED, FETCH, NONE, PULL, LayerTransfer, Transfer
 from .transfer_words import FETCH_TOOLS, explained
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .transfer_values import Base, FormKind, Sendable, Task
+    from .transfer_values import Task
 
 PARTIAL_PODMAN = (5, 0)
 THRIFT = 1.1
@@ -36,18 +38,8 @@ RESUME_FROM = 30.0
 """Seconds on the link from which a cut that loses everything is worse than some work more for the node."""
 MARGIN = 200_000_000
 """Bytes that stay free on a disk."""
-SMALL, FAST = 4096, 200e6
-"""Layers below so many bytes, or any on a link of so many bytes a second, may travel as they are."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Choice:
-    form: FormKind
-    bytes: int
-    exact: bool
-    seconds: float
-    base: Base | None = None
-    kept: int = 0
+SEED_SECONDS = 1.3
+"""What a pull in chunks may take more than one of compressed layers, where only chunks make later changes small."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +63,10 @@ def plan_transfer(task: Task) -> Transfer:
     lean = min((each.transfer.bytes for each in fitting if each.kind == "pull"), default=None)
     thrifty = [each for each in fitting if lean is None or each.transfer.bytes <= THRIFT * lean]
     best = min(thrifty, key=lambda each: (each.transfer.seconds, each.transfer.bytes))
+    seed = _seed(task, fitting, best)
+    if seed is not None:
+        reason = "So the next one sends changed files alone, for which differences cannot be had."
+        return _explained(task, seed, candidates, reason)
     thin = task.link.usable <= THIN
     leanest = min(thrifty, key=lambda each: each.transfer.bytes)
     fastest = best.transfer.seconds
@@ -98,11 +94,11 @@ def _candidates(task: Task, total: int) -> Iterator[_Candidate]:
 
 def _candidate(task: Task, total: int, kind: str) -> _Candidate:
     way = FETCH if kind == "fetch" else PULL
-    choices = [_choose(task, layer, kind) for layer in task.missing]
+    choices = [choose(task, layer, kind) for layer in task.missing]
     sizes = [choice.bytes for choice in choices]
     speed = cost.rate(task.link, sizes, way)
     on_the_link = sum(sizes) / speed + cost.trips(kind) * task.link.round_trip
-    work = cost.node_seconds(kind, _unpacked(task)) + sum(choice.seconds for choice in choices)
+    work = cost.node_seconds(kind, _unpacked(task), task.receiver.cpus) + sum(choice.seconds for choice in choices)
     came = sum(layer.size for layer in task.missing)
     bases = [choice.base.size for choice in choices if choice.base is not None]
     rest = came + max(bases, default=0) if way == FETCH else 0
@@ -130,27 +126,15 @@ def _candidate(task: Task, total: int, kind: str) -> _Candidate:
     return _Candidate(kind, transfer, on_the_link)
 
 
-def _choose(task: Task, layer: Sendable, kind: str) -> _Choice:
-    """The form in which this layer is there first; its own seconds are those of making and patching."""
-    fetched = kind == "fetch"
-    if task.without.packed:
-        return _option(layer, RAW, fetched=fetched)
-    options = [_option(layer, ZSTD, fetched=fetched)]
-    if layer.size < SMALL or task.link.usable >= FAST or (fetched and layer.kept):
-        options.append(_option(layer, RAW, fetched=fetched))
-    if kind == "chunked" and layer.chunked is not None:
-        options.append(_option(layer, CHUNKED))
-    if fetched and not task.without.delta:
-        options += [_option(layer, DELTA, base, fetched=True) for base in layer.bases]
-    return min(options, key=lambda option: (option.bytes / task.link.usable + option.seconds, option.bytes))
-
-
-def _option(layer: Sendable, form: FormKind, base: Base | None = None, *, fetched: bool = False) -> _Choice:
-    """``fetched``: what the node has of it from a push that was cut does not travel again."""
-    size, known = cost.size_of(layer, form, base)
-    kept = cost.kept_of(layer, form, base) if fetched else 0
-    seconds = cost.making(layer, form, known=known) + (cost.patching(layer, base) if base else 0.0)
-    return _Choice(form, size - kept, known, seconds, base, kept)
+def _seed(task: Task, fitting: list[_Candidate], best: _Candidate) -> _Candidate | None:
+    """The pull in chunks that costs little more now, and lets the next one fetch changed files alone."""
+    chunked = next((each for each in fitting if each.kind == "chunked"), None)
+    if chunked is None or best.kind != "pull" or best.on_the_link >= RESUME_FROM:
+        return None
+    pairs = zip(task.missing, chunked.transfer.layers, strict=True)
+    worth = any(seeds(task, layer) and travels.form == CHUNKED for layer, travels in pairs)
+    little = chunked.transfer.seconds <= max(SEED_SECONDS * best.transfer.seconds, best.transfer.seconds + HARDLY)
+    return chunked if worth and little else None
 
 
 def _unpacked(task: Task) -> int:

@@ -26,7 +26,7 @@ size altogether."""
 
 _WORK: dict[str, tuple[float, float]] = {"pull": (0.4, 28e6), "chunked": (0.6, 26e6), "fetch": (0.7, 28e6)}
 """Seconds for any image at all, and bytes of tar that podman unpacks in a second: 5.4, many small files, two cores
-that the dashboard shares. On better machines all ways gain alike."""
+that the dashboard shares."""
 _TRIPS = {"pull": 7, "chunked": 10, "fetch": 6}
 
 
@@ -38,10 +38,17 @@ def rate(link: Link, sizes: list[int], way: Way) -> float:
     return min(link.usable, channels * WINDOW / max(link.round_trip, 0.0001))
 
 
-def node_seconds(kind: str, unpacked: int) -> float:
+def strength(cpus: int) -> float:
+    """How many times as fast a node works as the one that was measured, which has two cores; 0 for one that does not
+    say. podman unpacks one layer after the other, each in a few threads, so that more than four cores gain nothing.
+    A guess, and a careful one."""
+    return min(1.5, 0.5 + cpus / 4) if cpus else 1.0
+
+
+def node_seconds(kind: str, unpacked: int, cpus: int = 0) -> float:
     """The node's own work for an image of which ``unpacked`` bytes of layers are unpacked."""
     fixed, speed = _WORK[kind]
-    return fixed + unpacked / speed
+    return (fixed + unpacked / speed) / strength(cpus)
 
 
 def trips(kind: str) -> int:
@@ -75,6 +82,6 @@ def making(layer: Sendable, form: FormKind, *, known: bool) -> float:
     return 0.0 if known or form not in PACK_RATE else 0.1 + layer.size / PACK_RATE[form]
 
 
-def patching(layer: Sendable, base: Base) -> float:
+def patching(layer: Sendable, base: Base, cpus: int = 0) -> float:
     """Seconds of a node for one delta."""
-    return base.size / EXPORT_RATE + layer.size / PATCH_RATE
+    return (base.size / EXPORT_RATE + layer.size / PATCH_RATE) / strength(cpus)

@@ -61,6 +61,8 @@ class Sendable:
     bases: tuple[Base, ...] = ()
     kept: int = 0
     zstd_kept: int = 0
+    too_large: bool = False
+    """For a delta, whatever it starts from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,8 @@ class Receiver:
     tools: frozenset[str] = frozenset()
     partial_pulls: bool = False
     podman: tuple[int, int] = (0, 0)
+    cpus: int = 0
+    """0 where the node does not say."""
     free_images: int = 2**62
     free_var: int | None = None
 

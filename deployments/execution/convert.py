@@ -1,8 +1,9 @@
 """Other forms of an image's layers are made before anybody needs them: once per image, when nothing else is to do.
 
 First what takes seconds: layers compressed, and differences to the layers of the releases that are live. Then the
-same with more effort, which makes them a fifth smaller, and what podman's partial pulls need. A deploy goes first: it
-is waited for between two forms, and the children that work run at the lowest priority.
+same with more effort, which makes them a fifth smaller. What podman's partial pulls need is slow to make, and made
+only where there are no differences. A deploy goes first: it is waited for between two forms, and the children that
+work run at the lowest priority.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from django.utils import timezone
 
 from deployments.core.sizes import shown_bytes
 from deployments.core.transfer_bases import bases_for
+from deployments.core.transfer_words import FETCH_TOOLS
 from deployments.execution.errors import told
 from deployments.execution.transfer_task import forms, sized
-from deployments.models import Image, Service
+from deployments.models import Image, Node, Service
 from deployments.oci.errors import DiskFull, ImageError
 from deployments.oci.forms import BEST, CHUNKED, DELTA, QUICK, ZSTD, Wanted
 from deployments.oci.forms_errors import FormError, FormStopped
@@ -83,7 +85,7 @@ def prepare(context: Context) -> Outcome:
         return Outcome(State.SUCCEEDED, "The image was removed meanwhile.")
     cache, until = forms(), time.monotonic() + SECONDS
     made: Counter[str] = Counter()
-    for wanted in wanted_forms(image, live_images(image)):
+    for wanted in wanted_forms(image, live_images(image), chunks_from(image)):
         if cache.has(wanted):
             continue
         _give_way(context)
@@ -111,8 +113,18 @@ def live_images(image: Image) -> list[Image]:
     return [each for each, _ in count.most_common(LIVE)]
 
 
-def wanted_forms(image: Image, live: Sequence[Image]) -> Iterator[Wanted]:
-    """What is worth making, the cheapest first."""
+def chunks_from(image: Image) -> int | None:
+    """The bytes from which on a layer is worth to be made in chunks, None if none is: where a node of the project
+    takes changed files, and no differences are to be had. Two queries."""
+    readings = Node.objects.filter(project_id=image.project_id).newest_readings().values()
+    partial = [facts for reading in readings if (facts := reading.parsed()) and facts.partial_pulls]
+    if not partial or not can_chunk():
+        return None
+    return DELTA_LIMIT + 1 if all(facts.tools >= FETCH_TOOLS for facts in partial) else 0
+
+
+def wanted_forms(image: Image, live: Sequence[Image], chunks: int | None = None) -> Iterator[Wanted]:
+    """What is worth making, the cheapest first; in chunks the layers of ``chunks`` bytes and more."""
     layers = [(diff_id, size) for diff_id, size in sized(image) if size >= SMALL]
     others = [sized(each) for each in live]
     running = {diff_id for other in others for diff_id, _ in other}
@@ -125,8 +137,8 @@ def wanted_forms(image: Image, live: Sequence[Image]) -> Iterator[Wanted]:
         for diff_id, _ in fresh:
             yield from (Wanted(DELTA, diff_id, base, quality) for base, _ in bases.get(diff_id, ()))
         yield from (Wanted(ZSTD, diff_id, quality=quality) for diff_id, _ in fresh if diff_id in running)
-        if quality == QUICK and can_chunk():
-            yield from (Wanted(CHUNKED, diff_id) for diff_id, _ in fresh)
+        if quality == QUICK and chunks is not None:
+            yield from (Wanted(CHUNKED, diff_id) for diff_id, size in fresh if size >= chunks)
 
 
 def forget() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from deployments.core.transfer import FAST
+from deployments.core.transfer_choice import FAST
 from deployments.core.transfer_request import FetchBlob
 from deployments.core.transfer_values import FETCH
 from deployments.oci.forms_offer import offer_fetch, offer_pull

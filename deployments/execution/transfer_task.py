@@ -166,6 +166,7 @@ def _sendable(
         ),
         kept=min(there.get(diff_id, 0), size),
         zstd_kept=kept(packed),
+        too_large=size > DELTA_LIMIT,
     )
 
 
@@ -178,6 +179,7 @@ def receiver_of(facts: NodeFacts | None) -> Receiver:
         tools=facts.tools,
         partial_pulls=facts.partial_pulls,
         podman=version_of(facts.podman) or (0, 0),
+        cpus=facts.cpus,
         free_images=facts.disk_images.free,
         free_var=None if one_disk else facts.disk_var.free,
     )

@@ -141,6 +141,53 @@ def test_the_reason_names_bytes_time_link_and_what_it_was_chosen_over() -> None:
     assert "lacks skopeo, zstd" in plan_transfer(task(SECURITY, SLOW, BARE)).why
 
 
+def test_what_a_node_has_of_a_cut_push_does_not_count_again() -> None:
+    cold = tuple(replace(layer, zstd_kept=(layer.zstd or 0) * 9 // 10) for layer in COLD)
+    again, first = plan_transfer(task(cold, SLOW)), plan_transfer(task(COLD, SLOW))
+    assert (again.way, first.way) == ("fetch", "fetch")
+    assert again.bytes + again.kept == first.bytes
+    assert again.kept == sum(layer.zstd_kept for layer in cold)
+    assert again.seconds < first.seconds / 2
+    assert again.need == first.need, "the node itself takes off what is there"
+    assert "are on the node from a push that was cut" in again.why
+    pulled = plan_transfer(task(cold, SLOW, BARE))
+    assert (pulled.way, pulled.kept, pulled.bytes) == ("pull", 0, first.bytes), "podman's pull takes none of it"
+
+
+def test_a_layer_that_a_node_has_made_already_costs_nothing_whatever_form_it_came_in() -> None:
+    made = replace(COLD[2], zstd=None, kept=29 * MB, bases=(Base("old app", 29 * MB, delta=25_200),))
+    found = plan_transfer(task((COLD[0], made), SLOW, without=Without(pull=True)))
+    assert [layer.bytes for layer in found.layers] == [49 * MB, 0]
+
+
+def test_a_layer_goes_in_chunks_only_where_that_is_less_than_compressed() -> None:
+    mixed = (Sendable("deps", 153 * MB, zstd=37 * MB, chunked=45 * MB), replace(SECURITY[0], bases=()))
+    for link in (FAST, SLOW):
+        for receiver in (ABLE, CHUNKS):
+            found = plan_transfer(task(mixed, link, receiver, without=Without(delta=True, fetch=True)))
+            assert found.layers[1].form == "chunked"
+            assert found.layers[0].form == ("zstd" if receiver is ABLE else "chunked"), found.why
+
+
+def test_where_no_differences_can_be_had_an_image_comes_in_chunks_once_if_that_costs_little() -> None:
+    quick = Link(60e6, 0.005)
+    seeded = plan_transfer(task(COLD, quick, CHUNKS))
+    assert {layer.form for layer in seeded.layers} == {"chunked"}
+    assert "next one sends changed files alone" in seeded.why
+    assert {layer.form for layer in plan_transfer(task(COLD, quick)).layers} == {"zstd"}, "it takes differences"
+    assert {layer.form for layer in plan_transfer(task(COLD, SLOW, CHUNKS)).layers} == {"zstd"}, "it would cost much"
+    poor = tuple(replace(layer, chunked=layer.size) for layer in COLD)
+    assert {layer.form for layer in plan_transfer(task(poor, quick, CHUNKS)).layers} == {"zstd"}, "it is much larger"
+    large = (Sendable("deps", 1600 * MB, zstd=400 * MB, chunked=450 * MB, too_large=True), *COLD[2:])
+    forms = [layer.form for layer in plan_transfer(task(large, Link(90e6, 0.001))).layers]
+    assert forms == ["chunked", "zstd"]
+
+
+def test_a_node_with_more_cores_needs_less_time_and_one_with_a_single_core_more() -> None:
+    seconds = [plan_transfer(task(COLD, LOCAL, replace(ABLE, cpus=cpus))).seconds for cpus in (1, 2, 0, 4, 64)]
+    assert seconds[0] > seconds[1] == seconds[2] > seconds[3] == seconds[4]
+
+
 def test_small_layers_travel_as_they_are() -> None:
     assert plan_transfer(task((Sendable("app", 2000),), SLOW, BARE)).layers[0].form == "raw"
     assert plan_transfer(task((Sendable("app", 100_000),), SLOW, BARE)).layers[0].form == "zstd"

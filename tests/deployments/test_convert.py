@@ -11,11 +11,13 @@ from django.utils import timezone
 
 from deployments.execution import convert
 from deployments.execution.transfer_task import forms
-from deployments.models import Image, Service
+from deployments.models import Image, Node, Reading, Service
 from deployments.oci import forms_make
-from deployments.oci.forms import BEST, DELTA, QUICK, ZSTD, Wanted
+from deployments.oci.forms import BEST, CHUNKED, DELTA, QUICK, ZSTD, Wanted
+from deployments.oci.forms_values import DELTA_LIMIT
 from ffsweb.operations import services as operations
 from ffsweb.operations.models import Operation
+from tests.deployments.facts import node_facts
 from tests.deployments.fleet import Fleet, log_of, run
 from tests.oci.images import Picture, archive, layer, podman_members
 from tests.oci.test_forms import some_layer
@@ -147,3 +149,20 @@ def test_on_a_full_disk_nothing_is_made_in_advance_and_the_reason_is_said_once(
     ended = run(next_one())
     assert ended.state == "succeeded"
     assert log_of(ended).count("no layer is converted") == 1
+
+
+@pytest.mark.parametrize(
+    ("partial", "tools", "least"),
+    [(False, [], None), (True, ["curl", "zstd", "skopeo"], DELTA_LIMIT + 1), (True, ["curl"], 0)],
+)
+def test_layers_are_made_in_chunks_only_where_no_differences_can_be_had(
+    images: tuple[Image, Image], partial: bool, tools: list[str], least: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(convert, "can_chunk", lambda: True)
+    node = Node.objects.get()
+    facts = node_facts({}) | {"partial_pulls": partial, "tools": tools}
+    Reading.objects.create(node=node, taken_at=timezone.now(), facts=facts)
+    chunks = convert.chunks_from(images[1])
+    assert chunks == least
+    kinds = {wanted.kind for wanted in convert.wanted_forms(images[1], [images[0]], chunks)}
+    assert (CHUNKED in kinds) == (least == 0)

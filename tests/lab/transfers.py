@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import random
 import secrets
+import tarfile
 import threading
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     from tests.lab.ffs_node_machine import Machine
 
 NEVER = threading.Event()
+DIRECTORY = member("app", kind=tarfile.DIRTYPE)
+"""As every real layer has it: podman's partial pulls write files side by side, and may come before a directory that is
+only implied."""
 HEALTH = {"Test": ["CMD", "/bin/true"], "Interval": 30_000_000_000}
 
 
@@ -42,13 +46,14 @@ def text_layer(name: str, *, files: int, size: int, seed: int, changed: tuple[in
     """A layer of ``files`` files of about ``size`` bytes of text; those in ``changed`` end differently."""
     chance = random.Random(f"{name}-{seed}")
     words = [bytes(chance.choices(b"abcdefghijklmnop \n", k=40)) for _ in range(2000)]
+    contents = (
+        b"".join(chance.choices(words, k=size // 40)) + (b"changed\n" if at in changed else b"")
+        for at in range(files)
+    )
     return tar(
         [
-            member(
-                f"{name}/{at}",
-                b"".join(chance.choices(words, k=size // 40)) + (b"changed\n" if at in changed else b""),
-            )
-            for at in range(files)
+            member(name, kind=tarfile.DIRTYPE),
+            *(member(f"{name}/{at}", content) for at, content in enumerate(contents)),
         ]
     )
 
