@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from deployments.execution import deploy_target
 from ffsweb.operations import services as operations
 from ffsweb.operations.models import Operation
 from tests.deployments.fleet import Fleet, log_of
@@ -21,8 +22,12 @@ A_FEW_SECONDS = 10
 
 
 @pytest.fixture
-def make_site(lab: Lab, sample_image: Callable[..., Path]) -> Iterator[Callable[[str], Site]]:
-    """Sites of one project, by the names of their nodes."""
+def make_site(
+    lab: Lab, sample_image: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[str], Site]]:
+    """Sites of one project, by the names of their nodes; they and the dashboard wait for each other less long."""
+    monkeypatch.setattr(deploy_target, "CONFIRM_MARGIN", 30)
+    monkeypatch.setattr(deploy_target, "INSIST", 12.0)
     made: list[Site] = []
 
     def make(name: str) -> Site:
@@ -131,7 +136,7 @@ def test_a_short_cut_in_the_gate_is_outlasted(make_site: Callable[[str], Site]) 
 def test_nodes_that_are_cut_in_the_switch_or_in_the_gate_settle_on_one_release_by_themselves(
     make_site: Callable[[str], Site],
 ) -> None:
-    """Both at once, because each waits for the node's deadline of nearly two minutes."""
+    """Both at once, because each waits for the node's deadline."""
     switching, watched = make_site("cut-switch"), make_site("cut-gate")
     first = switching.release("1.0")
     for site in (switching, watched):
