@@ -47,6 +47,19 @@ class NodeQuerySet(models.QuerySet["Node"]):
             last_error=models.Subquery(newest.values("error")[:1]),
         )
 
+    def without_services(self, *, project: str = "", search: str = "") -> NodeQuerySet:
+        """Those on which no service is described yet, filtered as the fleet board is, with their last reading."""
+        nodes = self.filter(services=None).select_related("project").with_last_reading()
+        if project:
+            nodes = nodes.filter(project__name=project)
+        for word in search.split():
+            nodes = nodes.filter(
+                models.Q(name__icontains=word)
+                | models.Q(address__icontains=word)
+                | models.Q(project__name__icontains=word)
+            )
+        return nodes.order_by("project__name", "name")
+
     def newest_readings(self) -> dict[int, Reading]:
         """The newest reading of each of these nodes that was ever read, by the node's key. Two queries."""
         newest = Reading.objects.filter(node=models.OuterRef("pk")).order_by("-taken_at").values("pk")[:1]

@@ -29,7 +29,7 @@ from tests.deployments.fleet import Fleet
 from tests.oci.images import Picture, archive, layer, multi_arch_members, podman_members
 
 PASSWORDS = {name: f"{name}-long-password" for name in ("root", "alice", "bob", "carol", "newcomer", "manuela")}
-MANY_NODES, SERVICES_EACH = 100, 5
+MANY_NODES = 500
 ENV = "SITE_NAME=Serbest Bölge\nLOG_LEVEL=info\nDATABASE_URL=postgres://db.internal/serbest\nAPI_TOKEN=91c2\nSMTP_PASSWORD=x\n"
 
 
@@ -185,13 +185,17 @@ def _crashing(service: Service, release: Release) -> dict[str, Any]:
 
 
 def _many(root: User) -> None:
-    """A fleet of 500 services, seen by manuela alone: the rows are written at once, because it is their number that counts."""
-    project = create_project(actor=root, name="many", title="Five hundred services")
+    """A fleet of 500 nodes, seen by manuela alone: the rows are written at once, because it is their number that counts."""
+    project = create_project(actor=root, name="many", title="Five hundred nodes")
     manuela = User.objects.create_user("manuela", password=PASSWORDS["manuela"])
     Membership.objects.create(user=manuela, project=project, role=Role.OPERATOR)
     nodes = Node.objects.bulk_create(
         Node(
-            project=project, name=f"node-{at:03}", address=f"198.51.100.{at}", public_key="-", sealed_private_key=b"-"
+            project=project,
+            name=f"node-{at:03}",
+            address=f"198.51.{100 + at // 250}.{at % 250 + 1}",
+            public_key="-",
+            sealed_private_key=b"-",
         )
         for at in range(MANY_NODES)
     )
@@ -200,9 +204,8 @@ def _many(root: User) -> None:
     )
     releases = [Release.objects.create(project=project, number=at, image=image) for at in (1, 2, 3)]
     rows = [
-        Service(project=project, node=node, name=f"shop-{at}", live_release=releases[(node.pk + at) % 3], ports=[])
+        Service(project=project, node=node, name="shop", live_release=releases[node.pk % 3], ports=[])
         for node in nodes
-        for at in range(SERVICES_EACH)
     ]
     Service.objects.bulk_create(rows)
     by_node: dict[int, dict[str, Any]] = {}

@@ -180,7 +180,7 @@ def test_a_deploy_is_reached_by_keyboard_alone(seeded: Seeded, people: People, t
     page.close()
 
 
-def test_five_hundred_services_stay_usable(seeded: Seeded, people: People) -> None:
+def test_five_hundred_nodes_stay_usable(seeded: Seeded, people: People) -> None:
     page = people.page("manuela")
     console = Console(page)
     page.goto(seeded.installation.address)
@@ -190,13 +190,13 @@ def test_five_hundred_services_stay_usable(seeded: Seeded, people: People) -> No
     for width in ("narrow", "wide"):
         in_theme(page, "light", width)
         assert page.evaluate("document.documentElement.scrollWidth") <= page.evaluate("innerWidth")
-    page.get_by_label("Search").fill("node-042")
+    page.get_by_label("Search").fill("node-04")
     page.keyboard.press("Enter")
-    expect(rows).to_have_count(5)
+    expect(rows).to_have_count(10)
     page.get_by_label("State").select_option("behind")
     page.get_by_role("button", name="Show", exact=True).click()
     expect(rows.filter(has_text="Behind")).to_have_count(rows.count())
     rows.first.get_by_role("link").nth(1).click()
-    expect(page.locator("h1")).to_contain_text("shop-")
+    expect(page.locator("h1")).to_contain_text("shop")
     assert console.taken() == []
     page.close()

@@ -226,6 +226,26 @@ def test_a_reading_of_another_version_counts_as_none_and_breaks_no_page(
     assert b"www" in visit(alice).get("/?state=unknown").content
 
 
+def test_a_node_without_a_service_is_on_the_board_with_what_is_known_of_it(
+    visit: Visit, alice: User, mallory: User, project: Project
+) -> None:
+    for name in ("lonely", "silent"):
+        make_node(visit, alice, name=name)
+    Reading.objects.create(node=Node.objects.get(name="silent"), taken_at=timezone.now(), error="It does not answer.")
+    page = visit(alice).get("/").content.decode()
+    assert "Nodes without a service" in page
+    assert "No services yet" in page
+    assert "It does not answer." in page
+    assert faults_of(page) == []
+    assert "silent" not in visit(mallory).get("/").content.decode()
+    assert "silent" not in visit(alice).get("/?search=lone").content.decode()
+    assert "lonely" not in visit(alice).get("/?state=live").content.decode()
+    make_service(visit, alice, Node.objects.get(name="lonely"))
+    page = visit(alice).get("/").content.decode()
+    assert page.index("www") < page.index("Nodes without a service") < page.index(">silent<")
+    assert page.count(">lonely<") == 1
+
+
 def test_the_board_takes_the_same_queries_for_many_nodes(
     visit: Visit, alice: User, project: Project, django_assert_max_num_queries: object
 ) -> None:
