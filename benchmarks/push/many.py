@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from benchmarks.push.pages import Watched
 from benchmarks.push.product import Dashboard, Place
 from benchmarks.push.results import Many
 from tests.lab import network
@@ -46,18 +47,21 @@ def _measure(dashboard: Dashboard, lab: Lab, built: Built, places: list[Place], 
 
     connections.close_all()
     os.sync()
-    DROP_CACHES.write_text("1\n")
     before = _sent(lab, places)
-    began = time.monotonic()
-    done = subprocess.run(
-        (sys.executable, "-m", "benchmarks.push.many_process", str(operation.pk)),
-        env={**os.environ, **dashboard.installation.environment},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-    seconds = time.monotonic() - began
+    with Watched(dashboard.installation) as pages:
+        DROP_CACHES.write_text("1\n")
+        pages.begin()
+        began = time.monotonic()
+        done = subprocess.run(
+            (sys.executable, "-m", "benchmarks.push.many_process", str(operation.pk)),
+            env={**os.environ, **dashboard.installation.environment},
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        seconds = time.monotonic() - began
+        latency = pages.end()
     if done.returncode != 0:
         raise LabError(f"the push to {len(places)} nodes failed: {done.stderr[-1000:]}")
     told = json.loads(done.stdout.splitlines()[-1])
@@ -70,6 +74,8 @@ def _measure(dashboard: Dashboard, lab: Lab, built: Built, places: list[Place], 
         to_nodes=_sent(lab, places) - before,
         seconds=told.pop("seconds", seconds),
         failed=failed,
+        page_median=latency.median,
+        page_slowest=latency.slowest,
         **told,
     )
 

@@ -138,6 +138,7 @@ def ours(dashboard: Dashboard, lab: Lab, link: Link, versions: tuple[Built, ...]
 
 def _one(dashboard: Dashboard, place: Place, cable: Cable, change: str, built: Built) -> Row:
     from benchmarks.push import stage_kind
+    from deployments.models import Service
     from tests.deployments.fleet import log_of
 
     link = cable.link.name
@@ -159,6 +160,7 @@ def _one(dashboard: Dashboard, place: Place, cable: Cable, change: str, built: B
     image_id = built.image_id.partition(":")[2]
     if place.node.exec(("podman", "image", "exists", image_id)).status != 0:
         return Row(link, OURS, change, error="the image is not on the node")
+    Service.objects.filter(pk=place.service.pk).update(live_release=release)  # as a deploy that ended leaves it
     counted = ends[-1] - starts[-1]
     prepared = 0.0 if change == recipe.AGAIN else dashboard.prepared.get(built.version.name, 0.0)
     began = noted["begins"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import statistics
 import subprocess
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from benchmarks.push.link import FAR, LOOPBACK, Link
 from benchmarks.push.receiver import Receiver
 from benchmarks.push.results import Raw
+from benchmarks.push.targets import PRODUCT
 from ffsweb.remote import Command, Endpoint, Identity, connect
 from ffsweb.sealed import Secret
 from tests.lab.run import LabError
@@ -32,10 +34,15 @@ PATIENCE: Final = 600.0
 
 
 def measure(lab: Lab, directory: Path) -> Iterator[Raw]:
-    """Medians over interleaved rounds, at loopback (no relay) and at 50 ms. Connecting is not timed."""
+    """Medians over interleaved rounds, at loopback (no relay) and at 50 ms. Connecting is not timed.
+
+    Django has to be set up: one row is what the product does for images, endpoint and counting included.
+    """
     for number, (link, size) in enumerate(SIZES.items()):
         with Receiver(lab, f"raw-{number}", link, directory / f"raw-{number}") as receiver:
-            ways = _ways(receiver, link)
+            blob = directory / f"blob-{number}"
+            blob.write_bytes(os.urandom(size))
+            ways = _ways(receiver, link, blob)
             rates: dict[str, list[float]] = {way: [] for way in ways}
             for _ in range(ROUNDS):
                 for way, send in ways.items():
@@ -44,10 +51,11 @@ def measure(lab: Lab, directory: Path) -> Iterator[Raw]:
                 yield Raw(link.name, way, statistics.median(measured), size)
 
 
-def _ways(receiver: Receiver, link: Link) -> dict[str, Callable[[int], float]]:
+def _ways(receiver: Receiver, link: Link, blob: Path) -> dict[str, Callable[[int], float]]:
     direct = link is LOOPBACK
     ways: dict[str, Callable[[int], float]] = {OPENSSH: lambda size: _openssh(receiver, size, direct=direct)}
     ways["ffsweb, stdin of a command"] = lambda size: _ours(receiver, direct, lambda ours: _stdin(ours, size))
+    ways[PRODUCT] = lambda size: _ours(receiver, direct, lambda ours: _served(ours, blob, size))
     for count in CHANNELS:
         way = f"ffsweb, reverse forward, {count} channel{'s' if count > 1 else ''}"
         ways[way] = lambda size, count=count: _ours(  # type: ignore[misc]
@@ -85,6 +93,36 @@ def _ours(receiver: Receiver, direct: bool, send: Callable[[Session], float]) ->
 def _stdin(session: Session, size: int) -> float:
     source = (PIECE for _ in range(size // len(PIECE)))
     return session.run(Command(("sh", "-c", "cat >/dev/null"), stdin=source, timeout=PATIENCE)).check().seconds
+
+
+def _served(session: Session, blob: Path, size: int) -> float:
+    """As an image goes: the product's endpoint, counted by its meter, fetched by curl in parts side by side."""
+    from deployments.execution.transfer_meter import Meter
+    from deployments.oci.endpoint import Endpoint as Offer
+    from deployments.oci.endpoint import OfferedBlob
+    from deployments.oci.registry import serve
+    from deployments.oci.verified import verify_once
+
+    digest, token = f"sha256:{_sha(blob)}", "b" * 32
+    verify_once(blob, digest)
+    meter = Meter(lambda _done, _total, _rate: None)
+    meter.begin(size)
+    offered = Offer(token, "bench", (), (OfferedBlob(digest, blob, size),), on_bytes=meter.count)
+    channels = max(CHANNELS)
+    part = size // channels
+    with session.reverse_forward(lambda channel: serve(channel, offered)) as forward:
+        address = f"http://127.0.0.1:{forward.port}/v2/{token}/bench/blobs/{digest}"
+        parts = [f"{at * part}-{(at + 1) * part - 1 if at < channels - 1 else size - 1}" for at in range(channels)]
+        fetch = "; ".join(f"curl -q -s -f -o /dev/null -r {each} {address} &" for each in parts).replace("&;", "&")
+        seconds = session.run(Command(("bash", "-c", f"{fetch} wait"), timeout=PATIENCE)).check().seconds
+    if meter.sent < size:
+        raise LabError(f"{meter.sent} bytes of {size} were sent")
+    return seconds
+
+
+def _sha(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _forward(session: Session, size: int, channels: int) -> float:

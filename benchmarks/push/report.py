@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from benchmarks.push.report_tables import many_table, push_table, raw_table, targets_table
+from benchmarks.push.report_tables import import_table, many_table, push_table, raw_table, targets_table, verdict
 
 if TYPE_CHECKING:
     from benchmarks.push.results import Results
@@ -42,6 +42,9 @@ def report(results: Results) -> str:
         parts.append(f"## The connection itself\n\n{raw_table(results)}")
     if results.many:
         parts.append(f"## Many nodes at once\n\n{many_table(results)}")
+    if results.imports:
+        parts.append(f"## Taking an archive in\n\n{import_table(results)}")
+    parts.append(f"## The verdict\n\n{verdict(results)}")
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 

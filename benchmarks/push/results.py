@@ -58,6 +58,22 @@ class Many:
     seconds: float
     processor_seconds: float
     failed: int = 0
+    page_median: float = 0.0
+    page_slowest: float = 0.0
+    """Seconds of a page of the dashboard meanwhile; one of a hundred takes longer than the slowest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """An archive that was taken in, by a process of its own: bytes and seconds."""
+
+    form: str
+    archive_bytes: int
+    layer_bytes: int
+    seconds: float
+    processor_seconds: float
+    memory_before: int
+    memory_peak: int
 
 
 @dataclass(slots=True)
@@ -71,6 +87,7 @@ class Results:
     rows: list[Row] = field(default_factory=list)
     raw: list[Raw] = field(default_factory=list)
     many: list[Many] = field(default_factory=list)
+    imports: list[Imported] = field(default_factory=list)
 
     def save(self, path: Path) -> None:
         """Replace the file; after each row, so that nothing measured is lost."""
@@ -86,6 +103,7 @@ class Results:
         value["rows"] = [Row(**row) for row in value["rows"]]
         value["raw"] = [Raw(**row) for row in value["raw"]]
         value["many"] = [Many(**row) for row in value["many"]]
+        value["imports"] = [Imported(**row) for row in value.get("imports", ())]
         return cls(**value)
 
     def row(self, link: str, way: str, change: str) -> Row | None:

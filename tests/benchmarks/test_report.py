@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.push.competitors import BASELINE
 from benchmarks.push.report import report
-from benchmarks.push.results import OURS, Many, Raw, Results, Row
+from benchmarks.push.results import OURS, Imported, Many, Raw, Results, Row
 
 SLOW = "10 Mbit/s, 80 ms"
 REGISTRY = "registry through ssh -R (zstd)"
@@ -31,6 +31,7 @@ def line_with(text: str, *words: str) -> str:
 def test_figures_survive_being_kept(results, tmp_path):
     results.raw = [Raw("loopback", "ssh -c aes128-gcm@openssh.com", 5e8, 4 << 20)]
     results.many = [Many(30, 3, 90, 3, 90, 50, 60, 12.5, 8.0)]
+    results.imports = [Imported("plain", 10, 10, 2.0, 1.0, 3, 5)]
     results.save(tmp_path / "some/where.json")
     assert Results.load(tmp_path / "some/where.json") == results
 
@@ -69,7 +70,7 @@ def test_throughput_is_told_against_openssh(results):
 
 def test_many_nodes_are_told_with_disk_and_memory(results):
     results.many = [Many(30, 337_000_000, 2_800_000_000, 95_000_000, 0, 90_000_000, 130_000_000, 60.0, 20.0)]
-    assert "95.00 MB | 90.00 MB → 130 MB" in line_with(report(results), "30 nodes")
+    assert "95.00 MB | 0.0 kB | 90.00 MB → 130 MB" in line_with(report(results), "| 30 nodes")
 
 
 def test_without_figures_there_is_still_a_page():
