@@ -220,10 +220,6 @@ def test_a_release_that_does_not_stay_well_goes_back_to_the_one_before(
 ) -> None:
     Service.objects.filter(pk=running.service.pk).update(settle=settle)
     release = running.release("2.0", settings)
-    if "never-ready" in settings:
-        # An image says so of itself, by ENV; names of this kind are not taken from an operator.
-        release.plain_settings["FFS_HEARTBEAT"] = "required"
-        release.save()
     try:
         ended = running.deploy(release)
     finally:
