@@ -6,8 +6,10 @@ import os
 import time
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -139,3 +141,17 @@ def test_what_an_ended_pull_left_is_removed(project: Project, data: Path) -> Non
     (data / "pulls" / "999-b").mkdir()
     assert registry_sweep.left_pulls() == 1
     assert [path.name for path in (data / "pulls").iterdir()] == [f"{going_on.pk}-a"]
+
+
+def test_a_pull_that_begins_while_left_ones_are_looked_for_keeps_its_directory(project: Project, data: Path) -> None:
+    (data / "pulls" / "999-b").mkdir(parents=True)
+
+    def begins(execute: Any, sql: str, *rest: Any) -> Any:
+        found = execute(sql, *rest)
+        if "SELECT" in sql and not (data / "pulls" / "1000-a").exists():
+            (data / "pulls" / "1000-a").mkdir()
+        return found
+
+    with connection.execute_wrapper(begins):
+        assert registry_sweep.left_pulls() == 1
+    assert [path.name for path in (data / "pulls").iterdir()] == ["1000-a"]
