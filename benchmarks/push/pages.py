@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import statistics
+import subprocess
 import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
 from tests.lab.run import LabError
+from tests.support.installation import FFS
 
 if TYPE_CHECKING:
     from tests.support.installation import Installation
@@ -45,11 +47,12 @@ class Watched:
         self._thread = threading.Thread(target=self._ask)
 
     def __enter__(self) -> Self:
-        self._installation.up("web")
+        with self._installation.log.open("wb") as log:
+            self._web = subprocess.Popen((*FFS, "web"), env=self._installation.environment, stdout=log, stderr=log)
         until = time.monotonic() + PATIENCE
         while not self._answers():
-            if time.monotonic() > until:
-                self._installation.down()
+            if time.monotonic() > until or self._web.poll() is not None:
+                self._end()
                 raise LabError(f"the dashboard did not come up: {self._installation.log.read_text()[-1000:]}")
             time.sleep(0.2)
         return self
@@ -58,7 +61,15 @@ class Watched:
         self._ended.set()
         if self._thread.ident is not None:
             self._thread.join()
-        self._installation.down()
+        self._end()
+
+    def _end(self) -> None:
+        self._web.terminate()
+        try:
+            self._web.wait(20)
+        except subprocess.TimeoutExpired:
+            self._web.kill()
+            self._web.wait()
 
     def begin(self) -> None:
         """From now on."""
