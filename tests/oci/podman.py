@@ -20,6 +20,7 @@ from .serving import Counted, listening
 Reach = Callable[[Endpoint], AbstractContextManager[int]]
 
 needs_podman = [
+    pytest.mark.podman,
     pytest.mark.skipif(shutil.which("podman") is None, reason="podman is not installed"),
     pytest.mark.skipif(os.geteuid() != 0, reason="podman's store needs root here"),
 ]

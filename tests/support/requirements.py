@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import pytest
 
-KNOWN = ("lab", "browser", "ignition", "postgres", "sshd")
+KNOWN = ("lab", "browser", "ignition", "postgres", "sshd", "podman")
 """Names of things that tests skip without. Each is a marker too."""
 
 

@@ -143,6 +143,7 @@ def test_what_was_pushed_is_pulled_into_another_project(
 
 
 @needs_podman
+@pytest.mark.podman
 def test_podman_logs_in_pushes_and_pulls_back(
     served: Served, text: str, project: Project, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
