@@ -10,14 +10,12 @@ from typing import Final
 
 SUITE: Final = "bookworm"
 PACKAGES: Final = ("python3-minimal",)
-MIRROR: Final = "http://deb.debian.org/debian"
-SECURITY: Final = "http://deb.debian.org/debian-security"
 BASES: Final = {
-    "released": (f"deb {MIRROR} {SUITE} main",),
+    "released": ("deb {mirror} {suite} main",),
     "updated": (
-        f"deb {MIRROR} {SUITE} main",
-        f"deb {MIRROR} {SUITE}-updates main",
-        f"deb {SECURITY} {SUITE}-security main",
+        "deb {mirror} {suite} main",
+        "deb {mirror} {suite}-updates main",
+        "deb {security} {suite}-security main",
     ),
 }
 """The base as its point release has it, and with the security updates of the day on which it was made: a real one."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from benchmarks.push import recipe
 from tests.lab.base import BUILD_TIMEOUT
-from tests.lab.run import check
+from tests.lab.run import LabError, check
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +29,7 @@ def base(tree: Path, which: str) -> None:
         (
             *("mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(recipe.PACKAGES)}"),
             *exclude,
-            *(recipe.SUITE, str(tree), *recipe.BASES[which]),
+            *(recipe.SUITE, str(tree), *sources(which)),
         ),
         timeout=BUILD_TIMEOUT,
     )
@@ -37,6 +37,20 @@ def base(tree: Path, which: str) -> None:
         for file in tree.glob(pattern):
             if file.is_file():
                 file.unlink()
+
+
+def sources(which: str) -> tuple[str, ...]:
+    """The lines for apt of a base, with the archives that this machine itself has its packages from.
+
+    Raises LabError if its apt knows none, or none of security updates (apt-get(8), indextargets).
+    """
+    listed = check(("apt-get", "indextargets", "--format", "$(CODENAME) $(SITE)", "Identifier: Packages"))
+    sites = dict(line.split() for line in listed.splitlines() if len(line.split()) == 2)
+    mirror = next((site for name, site in sites.items() if "-" not in name), "")
+    security = next((site for name, site in sites.items() if name.endswith("-security")), "")
+    if not mirror or not security:
+        raise LabError("This machine's apt names no archive of Debian, or none of its security updates.")
+    return tuple(line.format(mirror=mirror, security=security, suite=recipe.SUITE) for line in recipe.BASES[which])
 
 
 def dependencies(tree: Path, which: str) -> None:
