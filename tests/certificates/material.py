@@ -40,10 +40,14 @@ def issue(
     names: tuple[str, ...] = (),
     ca: bool = False,
     rsa_bits: int = 0,
+    subject: x509.Name | None = None,
 ) -> Issued:
-    """Make a certificate: self-signed without ``issuer``; valid ``days`` from ``started`` days ago."""
+    """Make a certificate: self-signed without ``issuer``; valid ``days`` from ``started`` days ago.
+
+    ``subject`` in place of the one whose only part is ``name``.
+    """
     key = rsa.generate_private_key(65537, rsa_bits) if rsa_bits else ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    subject = subject or x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     start = datetime.now(UTC) - timedelta(days=started)
     builder = (
         x509.CertificateBuilder()

@@ -6,6 +6,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import Queue
 
 import pytest
 
@@ -19,17 +20,28 @@ PIECE = 10_000
 
 
 class Line:
-    """A line that takes one piece at a time, and notes whose it was."""
+    """A line that takes one piece at a time, in the order in which they are brought, and notes whose each was."""
 
     def __init__(self, order: LowestFirst) -> None:
         self.order, self.went = order, list[str]()
-        self._lock = threading.Lock()
+        self._waiting: Queue[tuple[str, threading.Event] | None] = Queue()
+        threading.Thread(target=self._carry, daemon=True).start()
+
+    def _carry(self) -> None:
+        while piece := self._waiting.get():
+            digest, gone = piece
+            time.sleep(0.005)
+            self.went.append(digest)
+            gone.set()
+
+    def end(self) -> None:
+        self._waiting.put(None)
 
     def send(self, digest: str) -> None:
         for _ in range(SIZES[digest] // PIECE):
-            with self._lock:
-                self.went.append(digest)
-                time.sleep(0.005)
+            gone = threading.Event()
+            self._waiting.put((digest, gone))
+            gone.wait()
             self.order.sent(digest, PIECE)
 
 
@@ -41,6 +53,7 @@ def test_the_lowest_goes_first_and_the_others_begin_beside_it() -> None:
     line = Line(LowestFirst(SIZES, 1, nothing))
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(line.send, reversed(SIZES)))
+    line.end()
     last = {digest: len(line.went) - line.went[::-1].index(digest) for digest in SIZES}
     assert last["low"] < last["middle"] < last["high"]
     assert last["low"] <= 14, "ten of its own, and a few that others had begun with"
