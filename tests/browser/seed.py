@@ -28,7 +28,9 @@ from tests.certificates.material import intermediate, issue, server
 from tests.deployments.fleet import Fleet
 from tests.oci.images import Picture, archive, layer, multi_arch_members, podman_members
 
-PASSWORDS = {name: f"{name}-long-password" for name in ("root", "alice", "bob", "carol", "newcomer", "manuela")}
+PASSWORDS = {
+    name: f"{name}-long-password" for name in ("root", "alice", "bob", "carol", "newcomer", "leyla", "manuela")
+}
 MANY_NODES = 500
 ENV = "SITE_NAME=Serbest Bölge\nLOG_LEVEL=info\nDATABASE_URL=postgres://db.internal/serbest\nAPI_TOKEN=91c2\nSMTP_PASSWORD=x\n"
 
@@ -43,7 +45,8 @@ def main() -> None:
     for name, role in (("bob", Role.OPERATOR), ("carol", Role.VIEWER)):
         User.objects.create_user(name, password=PASSWORDS[name], first_name=name.title())
         add_member(fleet.project, actor=fleet.alice, username=name, role=role)
-    User.objects.create_user("newcomer", password=PASSWORDS["newcomer"])
+    for name in ("newcomer", "leyla"):  # leyla sets up a second factor, so that nobody else's log-in changes
+        User.objects.create_user(name, password=PASSWORDS[name])
     invited = invitations.invite(actor=fleet.alice, username="dilek", project=fleet.project, role=Role.OPERATOR)
     reset = invitations.password_link(User.objects.get(username="carol"), actor=root)
     empty = create_project(actor=root, name="empty-one", title="Nothing in here yet")

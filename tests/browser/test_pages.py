@@ -111,7 +111,7 @@ def test_a_page_is_fit_for_everybody(seeded: Seeded, people: People, name: str) 
 
 def test_a_second_factor_is_set_up_and_asked_for_on_fit_pages(seeded: Seeded, browser: Browser) -> None:
     own = People(browser, seeded.installation.address, PASSWORDS)
-    page = own.page("newcomer", locale="en-GB")
+    page = own.page("leyla", locale="en-GB")
     console, base = Console(page), f"{seeded.installation.address}/account/2fa"
     looked_at: list[str] = []
 
@@ -121,7 +121,7 @@ def test_a_second_factor_is_set_up_and_asked_for_on_fit_pages(seeded: Seeded, br
         looked_at.append(name)
 
     page.goto(f"{base}/app/on/")
-    page.get_by_label("Password").fill(PASSWORDS["newcomer"])  # that it is still the same person is asked first
+    page.get_by_label("Password").fill(PASSWORDS["leyla"])  # that it is still the same person is asked first
     page.get_by_role("button", name="Go on").click()
     page.wait_for_url(re.compile("/app/on/"))
     look("mfa_activate_totp")
@@ -140,8 +140,8 @@ def test_a_second_factor_is_set_up_and_asked_for_on_fit_pages(seeded: Seeded, br
         look(name)
     page.context.clear_cookies()
     page.goto(f"{seeded.installation.address}/account/login/")
-    page.locator("input[name=login]").fill("newcomer")
-    page.locator("input[name=password]").fill(PASSWORDS["newcomer"])
+    page.locator("input[name=login]").fill("leyla")
+    page.locator("input[name=password]").fill(PASSWORDS["leyla"])
     page.locator("main form button").first.click()
     page.wait_for_url(re.compile("/2fa/authenticate/"))
     look("mfa_authenticate")

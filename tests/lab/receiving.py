@@ -66,7 +66,8 @@ def held(machine: Machine, image: ImportedImage) -> None:
     assert image.image_id in facts.image_ids
     assert {layer.diff_id for layer in image.layers} <= facts.diff_ids
     assert machine.root("podman", "system", "check", "--quick") == ""
-    assert machine.root("find", "/var/lib/ffs-node/tmp", "/var/lib/ffs-node/fetch", "-mindepth", "1") == ""
+    left = machine.root("find", "/var/lib/ffs-node/tmp", "/var/lib/ffs-node/fetch", "-mindepth", "1")
+    assert left == "", left
 
 
 def diff_ids(image: ImportedImage) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -11,6 +12,7 @@ import pytest
 
 from deployments.core.node_events import Progress
 from deployments.oci.pacing import Pacer
+from deployments.oci.verified import verify_once
 from tests.lab.receiving import APP, APP_CHANGED, BASE, dashboard, diff_ids, empty, held, machine, pids
 from tests.lab.transfers import Dashboard, dense_layer, text_layer
 from tests.lab.waiting import until
@@ -134,7 +136,11 @@ def test_a_blob_that_is_not_the_one_announced_is_refused(empty: Machine, dashboa
     good = forms[image.layers[0].diff_id]
     bad = dashboard.store.directory.parent / "bad"
     data = good.path.read_bytes()
-    bad.write_bytes(data[:1000] + b"?" + data[1001:])
+    bad.write_bytes(data)
+    verify_once(bad, good.digest)
+    times = bad.stat()  # the disk changes it later, and tells nobody
+    bad.write_bytes(data[:1000] + bytes([data[1000] ^ 1]) + data[1001:])
+    os.utime(bad, ns=(times.st_atime_ns, times.st_mtime_ns))
     pushed = dashboard.push(empty, image, {**forms, good.diff_id: replace(good, path=bad)}, way="fetch")
     assert pushed.answer.code == "verify"
     assert pushed.sent[good.digest] > 1.9 * good.size, "it was fetched once more first"
