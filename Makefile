@@ -45,7 +45,9 @@ migrations: setup
 
 # Many tests watch real processes against the clock, which a busy machine can spoil: what failed is run once more, alone,
 # and the first failure stays in the output.
-AGAIN := $(BIN)/pytest -q --last-failed --last-failed-no-failures none
+FAILED := --last-failed --last-failed-no-failures none
+AGAIN := $(BIN)/pytest -q $(FAILED)
+ON_POSTGRES := $(BIN)/python -m tests.support.postgres $(BIN)/pytest -q
 
 MAIN_JOB := tests/lab/test_main_path.py tests/lab/test_everyday.py
 
@@ -59,8 +61,8 @@ test-machines: setup
 
 # Again, whatever asks for the database, and the main job on nodes.
 test-postgres: setup
-	$(BIN)/python -m tests.support.postgres $(BIN)/pytest -q -n 2 -m "not lab and not browser" --database-only
-	$(BIN)/python -m tests.support.postgres $(BIN)/pytest -q $(MAIN_JOB)
+	$(ON_POSTGRES) -n 2 -m "not lab and not browser" --database-only || $(ON_POSTGRES) $(FAILED)
+	$(ON_POSTGRES) $(MAIN_JOB) || $(ON_POSTGRES) $(FAILED)
 
 # A node, a dashboard and a deploy, until Ctrl-C.
 demo: setup

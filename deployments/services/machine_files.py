@@ -43,7 +43,7 @@ def make_machine_files(*, node: Node, actor: User, kind: Kind, request: HttpRequ
     """
     private_key, line = keys.generate(comment=node.name)
     public_key = keys.parse_public_key(line)
-    text = butane(machine_spec(node, private_key, line))
+    text = butane(machine_spec(node, private_key, line, upgrade_signers(actor=actor, request=request)))
     if kind == "ign":
         text = translate(text)
     with transaction.atomic():
@@ -71,8 +71,8 @@ def _retire_the_eldest(node: Node) -> None:
     awaited.filter(pk__in=eldest).update(kind=HostKey.Kind.RETIRED)
 
 
-def machine_spec(node: Node, host_key: Secret, host_key_line: str) -> MachineSpec:
-    """What a node's machine file says. Two queries."""
+def machine_spec(node: Node, host_key: Secret, host_key_line: str, signers: str) -> MachineSpec:
+    """What a node's machine file says; ``signers`` is whose upgrades of ``ffs-node`` count. Two queries."""
     siblings = list(node.project.nodes.order_by("pk").values_list("pk", flat=True))
     return MachineSpec(
         project=node.project.name,
@@ -88,7 +88,7 @@ def machine_spec(node: Node, host_key: Secret, host_key_line: str) -> MachineSpe
         host_key_public=host_key_line,
         ffs_node=ffs_node_script(),
         restore_unit=restore_unit(),
-        upgrade_signers=upgrade_signers(),
+        upgrade_signers=signers,
         update_slot=siblings.index(node.pk),
         update_slots=len(siblings),
     )

@@ -43,7 +43,7 @@ class AuditedClient(Client):
                 del written[marks[point[2]] :]
             elif point:
                 marks[point[2]] = len(written)
-            elif match and context["cursor"].rowcount and not OWN.fullmatch(match[1]):
+            elif match and _changed(sql, context["cursor"].rowcount) and not OWN.fullmatch(match[1]):
                 written.append(match[1])
             return done
 
@@ -63,3 +63,8 @@ def _name(path: str) -> str:
         return resolve(path).url_name or ""
     except Resolver404:
         return ""
+
+
+def _changed(sql: str, count: int) -> bool:
+    """SQLite does not count the rows of an INSERT that returns its keys."""
+    return bool(count) or sql.lstrip()[:6].upper() == "INSERT"
