@@ -6,13 +6,14 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Max, OuterRef, Q, Subquery
+from django.db.models import Max, OuterRef, Subquery
 from django.utils import timezone
 
 from deployments.core.facts import ServiceFacts
 from ffsweb.accounts.models import User
 
 from .reading import Reading
+from .searching import with_words
 from .service import Service
 
 FRESH = timedelta(minutes=5)
@@ -66,13 +67,7 @@ def fleet_board(user: User, *, project: str = "", state: str = "", search: str =
     services = Service.objects.visible_to(user).select_related(*related)
     if project:
         services = services.filter(project__name=project)
-    for word in search.split():
-        services = services.filter(
-            Q(name__icontains=word)
-            | Q(node__name__icontains=word)
-            | Q(node__address__icontains=word)
-            | Q(project__name__icontains=word)
-        )
+    services = services.filter(with_words(search, "name", "node__name", "node__address", "project__name"))
     last = Reading.objects.filter(node=OuterRef("node")).order_by("-taken_at").values("pk")[:1]
     services = services.annotate(reading_id=Subquery(last)).order_by("project__name", "node__name", "name")
     found = list(services)

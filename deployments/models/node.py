@@ -15,6 +15,7 @@ from deployments.core.transfer_values import ASSUMED, Link
 from ffsweb.accounts.models import Project, User
 
 from .reading import Reading
+from .searching import with_words
 
 BOOTSTRAP_COUNTS = timedelta(days=7)
 """How long the host key of a machine file counts; long enough to install a machine, short enough to be forgotten."""
@@ -52,12 +53,7 @@ class NodeQuerySet(models.QuerySet["Node"]):
         nodes = self.filter(services=None).select_related("project").with_last_reading()
         if project:
             nodes = nodes.filter(project__name=project)
-        for word in search.split():
-            nodes = nodes.filter(
-                models.Q(name__icontains=word)
-                | models.Q(address__icontains=word)
-                | models.Q(project__name__icontains=word)
-            )
+        nodes = nodes.filter(with_words(search, "name", "address", "project__name"))
         return nodes.order_by("project__name", "name")
 
     def newest_readings(self) -> dict[int, Reading]:
