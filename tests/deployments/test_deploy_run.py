@@ -351,9 +351,7 @@ def test_two_services_of_one_fresh_node_make_one_first_contact_and_stage_one_aft
     services = [fleet.service(row, name, ports=[], start_timeout=5, settle=1) for name in ("api", "www")]
     ended = run(site.ask(*services, release=site.releases[0]))
     assert ended.state == "succeeded", ended.message + log_of(ended)
-    assert set(fresh.collisions) <= {"facts", "switch", "confirm"}, (
-        "what one service has at a time may go side by side"
-    )
+    assert [verb for verb in fresh.collisions if verb != "facts"] == []  # each gate reads when it likes
     assert fresh.verbs().count("rekey-host") == 3
     assert fresh.verbs().count("stage-image") == 1
     assert (fresh.release("api"), fresh.release("www")) == (1, 1)
