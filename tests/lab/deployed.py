@@ -10,7 +10,7 @@ import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from django.db import connections
 
@@ -23,6 +23,7 @@ from tests.deployments.fleet import Fleet, log_of, run
 from tests.lab.lab import Lab
 from tests.lab.nodes import Node
 
+S = TypeVar("S", bound="Site")
 UNTOUCHED = "Nothing that runs was touched."
 
 
@@ -101,6 +102,19 @@ class Site:
 
     def pending(self) -> bool:
         return self.node.exec(("test", "-e", f"/var/lib/ffs-node/pending/{self.service.name}")).status == 0
+
+
+class Shared(Generic[S]):
+    """One site for all tests of a file: each leaves it, and the rows, as the next one needs them."""
+
+    def __init__(self) -> None:
+        self.site: S | None = None
+        self.rows = ""
+
+    def remove(self) -> None:
+        """The node, if there was one."""
+        if self.site is not None:
+            self.site.node.remove()
 
 
 def one_message(operation: Operation, state: str, match: str) -> None:

@@ -18,7 +18,7 @@ from deployments.services import deploys
 from ffsweb.operations.models import Operation
 from tests.deployments.fleet import Fleet, run
 from tests.lab import rows
-from tests.lab.deployed import UNTOUCHED, Site, get, one_message, wait_for
+from tests.lab.deployed import UNTOUCHED, Shared, Site, get, one_message, wait_for
 from tests.lab.lab import Lab
 from tests.lab.waiting import greeting, until
 
@@ -57,24 +57,17 @@ class Running(Site):
         self.node.exec(("sh", "-c", command)).check()
 
 
-class Shared:
-    """One node for all tests of this file: each leaves it, and the rows, as it found them."""
-
-    def __init__(self) -> None:
-        self.site: Running | None = None
-        self.rows = ""
-
-
 @pytest.fixture(scope="module")
-def shared() -> Iterator[Shared]:
-    shared = Shared()
+def shared() -> Iterator[Shared[Running]]:
+    shared = Shared[Running]()
     yield shared
-    if shared.site is not None:
-        shared.site.node.remove()
+    shared.remove()
 
 
 @pytest.fixture
-def running(lab: Lab, sample_image: Callable[..., Path], transactional_db: None, shared: Shared) -> Iterator[Running]:
+def running(
+    lab: Lab, sample_image: Callable[..., Path], transactional_db: None, shared: Shared[Running]
+) -> Iterator[Running]:
     """Release 1 is live on it."""
     if shared.site is None:
         shared.site = Running(Fleet(), lab, "faults", sample_image, start_timeout=20, settle=4)

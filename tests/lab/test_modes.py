@@ -18,7 +18,7 @@ from pytest_django import Settings
 from deployments.core.facts import ServiceFacts
 from tests.deployments.fleet import Fleet
 from tests.lab import rows
-from tests.lab.deployed import Site
+from tests.lab.deployed import Shared, Site
 from tests.lab.lab import Lab
 from tests.lab.test_sample import ask
 from tests.lab.waiting import until
@@ -67,19 +67,11 @@ class Watched(Site):
             return None
 
 
-class Shared:
-    """One node for all modes; each test leaves a release that is live."""
-
-    site: Watched | None = None
-    rows = ""
-
-
 @pytest.fixture(scope="module")
-def shared() -> Iterator[Shared]:
-    shared = Shared()
+def shared() -> Iterator[Shared[Watched]]:
+    shared = Shared[Watched]()
     yield shared
-    if shared.site is not None:
-        shared.site.node.remove()
+    shared.remove()
 
 
 @pytest.fixture(autouse=True)
@@ -89,7 +81,9 @@ def _static(settings: Settings) -> None:
 
 
 @pytest.fixture
-def site(lab: Lab, sample_image: Callable[..., Path], transactional_db: None, shared: Shared) -> Iterator[Watched]:
+def site(
+    lab: Lab, sample_image: Callable[..., Path], transactional_db: None, shared: Shared[Watched]
+) -> Iterator[Watched]:
     if shared.site is None:
         shared.site = Watched(Fleet(), lab, sample_image)
     else:
