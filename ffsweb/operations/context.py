@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any, TypeVar
 
 from django.db import connections
@@ -18,11 +19,12 @@ from . import linetext
 from .contract import FencePair, OperationView, Target
 from .errors import LeaseLost, Parked
 from .limits import POOL_THREADS
+from .models import Question
 from .scrub import Scrubber
 from .states import State, StepState, Stream
 from .stopping import StopSignal
 from .writer import Writer
-from .writes import Line, Mark, Progress, StepWrite
+from .writes import Ask, Line, Mark, Progress, StepWrite
 
 Result = TypeVar("Result")
 PROGRESS_INTERVAL = 0.5
@@ -174,6 +176,29 @@ class Context:
     def park(self, reason: str, seconds: float) -> None:
         """Put the operation aside and go on in ``seconds``, from the journal, in whichever worker. Raises Parked."""
         raise Parked(reason, seconds)
+
+    def ask(
+        self, name: str, text: str, choices: Mapping[str, str], *, default: str = "", seconds: float | None = None
+    ) -> str:
+        """What a person answered, of ``choices`` (the answer, and what its button says). Raises Parked until then.
+
+        The operation waits, parked. After ``seconds`` without an answer ``default`` counts; without them it waits for
+        as long as it takes. A name is asked once in an operation, however often it is run. Three queries.
+        """
+        due_at = None if seconds is None else timezone.now() + timedelta(seconds=seconds)
+        self._writer.commit(Ask(name, self._scrubber.text(text), dict(choices), default, due_at))
+        rows = Question.objects.filter(operation_id=self.operation.id, name=name)
+        rows.settle_due()
+        asked = rows.get()
+        if not asked.answer:
+            left = None if asked.due_at is None else (asked.due_at - timezone.now()).total_seconds()
+            raise Parked(asked.text.rstrip("."), left, name)
+        if self.done(name) is None:
+            with self.step(name) as step:
+                by, label = asked.answered_by, str(choices.get(asked.answer, asked.answer))
+                self.log(f"{by} answered: {label}." if by else f"Nobody answered in time: {label}.")
+                step.evidence({"answer": asked.answer, "by": by})
+        return asked.answer
 
     def take_cancel(self) -> None:
         """After Cancelled: clear ``stop``, so that the clean-up can use it. A shutdown still stops the clean-up."""

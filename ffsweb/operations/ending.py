@@ -12,7 +12,7 @@ from ffsweb.audit import services as audit
 
 from .contract import Outcome
 from .limits import RESEND_AFTER
-from .models import Hold, LogLine, Operation, OperationTarget
+from .models import Hold, LogLine, Operation, OperationTarget, Question
 from .states import State, Stream, may_follow, of_target_at_the_end, severity
 
 
@@ -73,17 +73,19 @@ def finish(operation: Operation, outcome: Outcome) -> None:
         )
 
 
-def park(operation: Operation, *, reason: str, seconds: float) -> None:
+def park(operation: Operation, *, reason: str, seconds: float | None, question: str = "") -> None:
     """Put a running ``operation`` aside for ``seconds``: lease released, holds kept. The caller has locked the row.
 
-    If somebody cancelled it in the meantime it goes on at once, so that its kind can end it.
+    Without ``seconds`` until somebody answers its ``question``. If one did in the meantime, or cancelled it, it goes
+    on at once: whoever answers or cancels locks the row too, so nobody is overlooked.
     """
-    if operation.cancel_requested_at is not None:
+    answered = question and not Question.objects.open().filter(operation=operation, name=question).exists()
+    if operation.cancel_requested_at is not None or answered:
         seconds = 0.0
     add_line(operation.pk, f"Parked: {reason}.", stream=Stream.INFO)
     Operation.objects.filter(pk=operation.pk).update(
         state=State.PARKED,
-        resume_at=Now() + timedelta(seconds=seconds),
+        resume_at=None if seconds is None else Now() + timedelta(seconds=seconds),
         sent_at=Now() - timedelta(seconds=RESEND_AFTER + 1),  # nobody was told yet: the first tick after that may
         parked_reason=reason[:255],
         lease_holder="",

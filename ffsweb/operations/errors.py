@@ -59,11 +59,15 @@ class Cancelled(Stopped):
 
 
 class Parked(Stopped):
-    """Goes on in ``seconds`` (0: as soon as a worker is there), because of ``reason``."""
+    """Goes on in ``seconds`` (0: as soon as a worker is there), because of ``reason``.
 
-    def __init__(self, reason: str, seconds: float = 0.0) -> None:
+    With a ``question`` (its name) it goes on as soon as that is answered; without ``seconds``, only then.
+    """
+
+    def __init__(self, reason: str, seconds: float | None = 0.0, question: str = "") -> None:
         self.reason = reason
-        self.seconds = max(0.0, seconds)
+        self.seconds = None if seconds is None else max(0.0, seconds)
+        self.question = question
         super().__init__(reason)
 
 

@@ -15,9 +15,9 @@ from django.db.models import F
 from . import claims, ending
 from .contract import Claim
 from .errors import LeaseLost
-from .models import LogLine, Operation, OperationTarget, Step
+from .models import LogLine, Operation, OperationTarget, Question, Step
 from .states import State, StepState
-from .writes import Finish, Line, Mark, Park, Progress, StepWrite, Write
+from .writes import Ask, Finish, Line, Mark, Park, Progress, StepWrite, Write
 
 
 class Journal:
@@ -119,7 +119,14 @@ class Journal:
         )
 
     def _write_park(self, operation: Operation, park: Park) -> None:
-        ending.park(operation, reason=park.reason, seconds=park.seconds)
+        ending.park(operation, reason=park.reason, seconds=park.seconds, question=park.question)
+
+    def _write_ask(self, operation: Operation, ask: Ask) -> None:
+        Question.objects.get_or_create(
+            operation=operation,
+            name=ask.name,
+            defaults={"text": ask.text, "choices": ask.choices, "default": ask.default, "due_at": ask.due_at},
+        )
 
     def _write_finish(self, operation: Operation, finish: Finish) -> None:
         ending.finish(operation, finish.outcome)
@@ -128,6 +135,7 @@ class Journal:
         StepWrite: _write_step,
         Mark: _write_mark,
         Progress: _write_progress,
+        Ask: _write_ask,
         Park: _write_park,
         Finish: _write_finish,
     }

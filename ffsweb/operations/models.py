@@ -12,10 +12,14 @@ from django.db.models.functions import Now
 
 from ffsweb.accounts.models import Project, User
 
+from .question import Question
 from .states import State, StepState, Stream
 
 if TYPE_CHECKING:
     from datetime import timedelta
+
+
+__all__ = ["Fence", "Hold", "LogLine", "Operation", "OperationTarget", "Question", "Step"]
 
 
 def _choices(states: type[State | StepState | Stream]) -> list[tuple[str, str]]:

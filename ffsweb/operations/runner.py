@@ -88,7 +88,7 @@ class _Run:
         except LeaseLost:
             return None
         except Parked as parked:
-            return Park(self.scrubber.text(parked.reason), parked.seconds)
+            return Park(self.scrubber.text(parked.reason), parked.seconds, parked.question)
         except Cancelled:
             return self._finish(State.CANCELLED, self._cancelled())
         except UnknownKind as error:

@@ -97,11 +97,14 @@ def cancel(operation: Operation, *, actor: User | None, request: HttpRequest | N
 
 
 def resume(operation: Operation, *, actor: User | None) -> None:
-    """Let a waiting operation go on now. Raises NotPossible if it is not waiting."""
+    """Let a waiting operation go on now. Raises NotPossible if it does not wait, or waits for an answer."""
     with transaction.atomic():
         row = Operation.objects.select_for_update().get(pk=operation.pk)
         if row.state != State.PARKED:
             msg = f"“{row.title}” is not waiting; it is {row.condition.label.lower()}."
+            raise NotPossible(msg)
+        if row.questions.open().exists():
+            msg = f"“{row.title}” waits for an answer; give it one, or cancel it."
             raise NotPossible(msg)
         name = _name(actor)
         ending.add_line(row.pk, f"{name} lets it go on.", stream=Stream.INFO)

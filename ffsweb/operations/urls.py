@@ -14,4 +14,5 @@ urlpatterns = [
     path("<int:operation_id>/lines", views.lines, name="lines"),
     path("<int:operation_id>/text", views.text, name="text"),
     path("<int:operation_id>/cancel", views.cancel, name="cancel"),
+    path("<int:operation_id>/answer", views.answer, name="answer"),
 ]

@@ -18,7 +18,7 @@ from django.views.decorators.http import require_GET, require_POST, require_safe
 from ffsweb.accounts.access import PersonRequest, member_view, project_view
 from ffsweb.accounts.models import Role
 
-from . import ending, listing, rendering, services, slots
+from . import answers, ending, listing, rendering, services, slots
 from .access import OperationRequest, project_of, still_allowed
 from .models import Operation, Step
 from .stream import EventStream, parse_cursor
@@ -138,9 +138,25 @@ def cancel(request: OperationRequest, operation_id: int) -> HttpResponse:
         services.cancel(request.operation, actor=request.user, request=request)
     except services.NotPossible as error:
         messages.warning(request, str(error))
-    answer = HttpResponseRedirect(reverse("operations:detail", args=[operation_id]))
-    answer.status_code = 303
-    return answer
+    return _back(operation_id)
+
+
+@project_view(Role.OPERATOR, of=project_of)
+@require_POST
+def answer(request: OperationRequest, operation_id: int) -> HttpResponse:
+    """Answer the question that the operation waits for, and go back to its page."""
+    name, choice = request.POST.get("question", ""), request.POST.get("choice", "")
+    try:
+        answers.answer(request.operation, name, choice, actor=request.user, request=request)
+    except services.NotPossible as error:
+        messages.warning(request, str(error))
+    return _back(operation_id)
+
+
+def _back(operation_id: int) -> HttpResponse:
+    found = HttpResponseRedirect(reverse("operations:detail", args=[operation_id]))
+    found.status_code = 303
+    return found
 
 
 def _situation(request: OperationRequest, operation: Operation) -> dict[str, Any]:
@@ -150,6 +166,7 @@ def _situation(request: OperationRequest, operation: Operation) -> dict[str, Any
         "targets": list(operation.targets.all()),
         "steps": [(step, _step_state(step, operation)) for step in steps],
         "may_cancel": not operation.finished and request.role.includes(Role.OPERATOR),
+        "question": None if operation.finished else operation.questions.open().first(),
     }
 
 

@@ -54,10 +54,22 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Park:
-    """The run ends here and goes on in ``seconds``."""
+    """The run ends here and goes on in ``seconds``, or when ``question`` is answered (without seconds, only then)."""
 
     reason: str
-    seconds: float
+    seconds: float | None
+    question: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A question to people, asked once. ``due_at``: when ``default`` counts; None: it waits for an answer."""
+
+    name: str
+    text: str
+    choices: dict[str, str]
+    default: str = ""
+    due_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,4 +79,4 @@ class Finish:
     outcome: Outcome
 
 
-Write = Line | StepWrite | Mark | Progress | Park | Finish
+Write = Line | StepWrite | Mark | Progress | Ask | Park | Finish

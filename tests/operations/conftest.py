@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.test import Client
 from kombu import pools
 
 from ffsweb.accounts.models import Membership, Project, Role, User
@@ -49,6 +50,17 @@ def carol(project: Project) -> User:
 @pytest.fixture
 def mallory(project: Project) -> User:
     return User.objects.create_user("mallory")
+
+
+@pytest.fixture
+def visit() -> Callable[[User | None], Client]:
+    def browser(user: User | None) -> Client:
+        client = Client()
+        if user is not None:
+            client.force_login(user)
+        return client
+
+    return browser
 
 
 Enqueue = Callable[..., Operation]

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 
 import pytest
 from django.conf import settings
-from django.test import Client
 from django.utils import timezone
 
-from ffsweb.accounts.models import Project, User
+from ffsweb.accounts.models import Project
 from ffsweb.operations import ending, runner
 from ffsweb.operations.context import Context
 from ffsweb.operations.contract import Outcome
@@ -21,17 +19,6 @@ from .asgi import cookie_of, fetch
 from .test_stream import in_loop
 
 A, B = Target("service:1", "www@node-a"), Target("service:2", "www@node-b")
-
-
-@pytest.fixture
-def visit() -> Callable[[User | None], Client]:
-    def browser(user: User | None) -> Client:
-        client = Client()
-        if user is not None:
-            client.force_login(user)
-        return client
-
-    return browser
 
 
 def write(operation: Operation, count: int, text: str = "line") -> None:
