@@ -28,7 +28,7 @@ IN_SUPERVISOR = "/ffs/supervisor.py"
 IN_CREDENTIALS = "/run/ffs"
 IN_SECRETS = "/tmp/secrets"  # noqa: S108 - a tmpfs in the container, not the host's /tmp
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Version of the conversation with ffs-node; a node that speaks another one is upgraded first."""
 
 

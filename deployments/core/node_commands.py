@@ -108,9 +108,13 @@ def confirm(fence: Fence, service: str, op: str) -> Argv:
     return _command("confirm", fence, service=service, op=op)
 
 
-def rollback(fence: Fence, service: str, op: str) -> Argv:
-    """Put back the unit from before the switch ``op``, now, and restart it. A running switch is stopped first."""
-    return _command("rollback", fence, service=service, op=op)
+def rollback(fence: Fence, service: str, op: str, *, confirmed: bool = False) -> Argv:
+    """Put back the unit from before the switch ``op``, now, and restart it. A running switch is stopped first.
+
+    One that was confirmed is undone only if ``confirmed`` says so, and only while no other switch came after it.
+    """
+    argv = _command("rollback", fence, service=service, op=op)
+    return (*argv, "--confirmed") if confirmed else argv
 
 
 def cancel(service: str, op: str) -> Argv:

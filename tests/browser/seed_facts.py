@@ -20,7 +20,7 @@ def node_facts(name: str, services: dict[str, dict[str, Any]], **changed: Any) -
     """A node that is well, with these services."""
     held = [each["image_id"] for each in services.values() if each["image_id"]]
     facts = {
-        "protocol": 1,
+        "protocol": 2,
         "version": "0.1.0",
         "program_sha256": digest("ffs-node"),
         "machine_id": digest(name)[:32],

@@ -39,7 +39,7 @@ SERVICE = ServiceFacts(
 )
 
 NODE = NodeFacts(
-    protocol=1,
+    protocol=2,
     version="0.1.0",
     program_sha256="e" * 64,
     machine_id="f" * 32,

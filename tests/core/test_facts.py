@@ -53,7 +53,7 @@ SERVICE: dict[str, Any] = {
     "disk_used": 4096,
 }
 FACTS: dict[str, Any] = {
-    "protocol": 1,
+    "protocol": 2,
     "version": "0.1.0",
     "program_sha256": "f6" * 32,
     "machine_id": "07" * 16,

@@ -59,7 +59,7 @@ def test_a_service_that_the_node_does_not_know_is_no_obstacle() -> None:
         ("Reading", replace(HELD, now=NOW + 3600), "green"),
         ("Reading", replace(HELD, now=NOW + 3601), "amber"),
         ("ffs-node", node(protocol=0), "red"),
-        ("ffs-node", node(protocol=2), "red"),
+        ("ffs-node", node(protocol=3), "red"),
         ("Architecture", node(arch="aarch64"), "red"),
         ("Clock", node(time=NOW + 60), "green"),
         ("Clock", node(time=NOW - 61), "amber"),

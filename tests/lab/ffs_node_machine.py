@@ -133,8 +133,8 @@ class Machine:
     def confirm(self, op: str) -> Answer:
         return self.ask(node_commands.confirm(self.fence, "www", op))
 
-    def rollback(self, op: str) -> Answer:
-        return self.ask(node_commands.rollback(self.fence, "www", op))
+    def rollback(self, op: str, *, confirmed: bool = False) -> Answer:
+        return self.ask(node_commands.rollback(self.fence, "www", op, confirmed=confirmed))
 
     def unit(self) -> str:
         return self.node.read_text("/etc/containers/systemd/ffs-www.container")

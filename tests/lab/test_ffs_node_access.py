@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from deployments.core import node_commands, node_input
+from deployments.core.layout import PROTOCOL
 from deployments.core.quadlet import Mode, UnitSpec, render
 from deployments.oci.archive import import_archive
 from deployments.oci.store import Store
@@ -67,7 +68,7 @@ def test_the_dashboards_user_becomes_root_by_one_program_only(machine: Machine) 
     assert machine.session.run(Command((program, "version"))).exit_status != 0
     assert machine.session.run(Command(("cat", "/var/lib/ffs-node/fences/node"))).exit_status != 0
     assert machine.session.run(Command(("touch", program))).exit_status != 0
-    assert machine.do(node_commands.version()).number("protocol") == 1
+    assert machine.do(node_commands.version()).number("protocol") == PROTOCOL
 
 
 def test_set_up_may_be_repeated_and_enables_the_restore_at_boot(machine: Machine) -> None:

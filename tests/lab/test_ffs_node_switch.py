@@ -84,6 +84,11 @@ def test_a_first_deploy_rolled_back_leaves_the_node_as_it_was(
         assert machine.unit() == placeholder
         www = service(machine)
         assert (www.deployed, www.release, www.active, www.pending) == (False, None, "inactive", None)
+        spec = first.deploy(1)
+        runs(machine, 1)
+        assert machine.rollback(spec.operation, confirmed=True).check().string("active") == "inactive"
+        assert machine.unit() == placeholder
+        assert not service(machine).deployed
         first.deploy(1)
         runs(machine, 1)
     finally:
@@ -153,6 +158,27 @@ def test_a_rollback_brings_the_old_release_back_at_once(live: Deployable) -> Non
     assert machine.confirm(spec.operation).code == "rolled-back"
     assert machine.rollback(spec.operation).ok
     assert machine.ask(node_commands.follow("www", spec.operation)).code == "rolled-back"
+
+
+def test_a_confirmed_switch_is_undone_where_that_is_asked_for_and_nothing_came_after_it(live: Deployable) -> None:
+    machine = live.machine
+    before = machine.unit()
+    spec = live.deploy(2)
+    assert machine.rollback(spec.operation).code == "confirmed"
+    assert machine.rollback(spec.operation, confirmed=True).check().string("active") == "active"
+    assert machine.unit() == before
+    runs(machine, 1)
+    assert machine.rollback(spec.operation, confirmed=True).ok  # asked again it is the same
+    assert machine.confirm(spec.operation).code == "rolled-back"
+    older = live.deploy(2)
+    live.deploy(1)
+    assert machine.rollback(older.operation, confirmed=True).code == "changed"
+    runs(machine, 1)
+    staged = live.deploy(2)
+    machine.root("mv", "/var/lib/ffs/www/releases/1", "/var/lib/ffs/www/releases/9")
+    assert machine.rollback(staged.operation, confirmed=True).code == "not-found"
+    machine.root("mv", "/var/lib/ffs/www/releases/9", "/var/lib/ffs/www/releases/1")
+    runs(machine, 2)
 
 
 def test_an_unconfirmed_switch_is_undone_by_the_timer(live: Deployable) -> None:

@@ -161,7 +161,7 @@ def test_no_other_program_does(as_root: Program, signer: Path) -> None:
     assert upgrade(as_root, signer, newer(as_root, "0.0.9")).code == "stale"
     assert upgrade(as_root, signer, b"#!/bin/sh\nif\n").code == "verify"
     assert upgrade(as_root, signer, b"#!/bin/sh\n").code == "verify"
-    assert upgrade(as_root, signer, b"readonly version=99.1\nreadonly protocol=1\nexit 1\n").code == "verify"
+    assert upgrade(as_root, signer, b"readonly version=99.1\nreadonly protocol=2\nexit 1\n").code == "verify"
     assert as_root.command(node_commands.upgrade((1, 1)), b"{}").code == "bad-input"
     (as_root.root / "etc/ffs/upgrade.signers").unlink()
     assert upgrade(as_root, signer, good).code == "not-found"

@@ -103,8 +103,10 @@ write_down_confirmed() {
   disarm "${option[service]}"
 }
 
+# rollback: of a switch that waits for its confirmation; with --confirmed also of one that was confirmed and is still the
+# newest, so that a rollout that fails on its last nodes can go back on its first.
 verb_rollback() {
-  options 'fence service op' '' '' "$@"
+  options 'fence service op' '' 'confirmed' "$@"
   request_rollback "${option[fence]}"
 }
 
@@ -120,10 +122,11 @@ request_rollback() { # request_rollback FENCE: empty for a cancel, which names i
   name=ffs-rollback-${option[op]}.${option[service]}
   [[ -e $directory/state ]] || fail not-found "There is no such operation on this node."
   lock "prepare-${option[service]}" 10
-  if ! systemctl --quiet is-active "$name.service" && [[ ! -e $directory/rollback.json || -e $state/pending/${option[service]} ]]; then
+  if ! systemctl --quiet is-active "$name.service" && rollback_due "$directory"; then
     [[ -z $1 ]] || check_fence "service-${option[service]}"
     rm -f -- "$directory"/rollback.{json,events}
     store "$directory/rollback.fence" 0600 <<<"$1"
+    store "$directory/rollback.confirmed" 0600 <<<"${option[confirmed]-}"
     detach "$name" run-rollback --service "${option[service]}" --op "${option[op]}"
   fi
   unlock "prepare-${option[service]}"
@@ -141,7 +144,7 @@ verb_run_rollback() {
   [[ -z ${option[fence]} ]] || check_fence "service-${option[service]}"
   write_down_confirmed "$directory"
   case $(<"$directory/state") in
-    confirmed) fail confirmed "This switch was confirmed; go back by deploying the older release." ;;
+    confirmed) reopen "$directory" ;;
     prepared)
       store "$directory/why" 0600 <<<'it was asked for before anything was changed'
       set_state "$directory" rolled-back ;;
