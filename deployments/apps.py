@@ -8,7 +8,7 @@ class DeploymentsConfig(AppConfig):
 
     def ready(self) -> None:
         """Tell the engine which function runs which kind of operation, and the accounts when a project may not go."""
-        from deployments.execution import convert, deploy, imports, registry_pull, small
+        from deployments.execution import convert, deploy, imports, registry_pull, small, upgrade
         from deployments.services.guards import project_is_idle
         from ffsweb.accounts.projects import removal_guards
         from ffsweb.operations import kinds
@@ -21,6 +21,7 @@ class DeploymentsConfig(AppConfig):
         kinds.register("enrol", small.enrol)
         kinds.register("control", small.control)
         kinds.register("journal", small.journal)
+        kinds.register(upgrade.KIND, upgrade.upgrade)
         kinds.register("import-image", imports.import_image)
         kinds.register("import-files", imports.import_project_files)
         kinds.register("pull-image", registry_pull.pull_image)

@@ -16,6 +16,7 @@ from deployments.views import (
     releases,
     settings,
     store,
+    upkeep,
     uploads,
 )
 
@@ -31,10 +32,12 @@ urlpatterns = [
     # nodes
     path(_P + "nodes/", nodes.listing, name="nodes"),
     path(_P + "nodes/new/", nodes.create, name="node_create"),
+    path(_P + "upgrade/", upkeep.upgrade_all, name="nodes_upgrade"),
     path(_N, nodes.detail, name="node"),
     path(_N + "edit/", nodes.edit, name="node_edit"),
     path(_N + "remove/", nodes.remove, name="node_remove"),
     path(_N + "read/", nodes.read, name="node_read"),
+    path(_N + "upgrade/", upkeep.upgrade, name="node_upgrade"),
     path(_N + "enrol/", nodes.enrol, name="node_enrol"),
     path(_N + "keys/<int:key>/reprovision/", nodes.reprovision, name="node_reprovision"),
     path(_N + "machine/", machine.page, name="machine"),

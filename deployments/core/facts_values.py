@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from deployments.core.program import Program
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -156,6 +158,11 @@ class NodeFacts:
     staged_images: frozenset[str] = frozenset()
     """``PROJECT:IMAGE_ID`` of what staging finished and named, and of which no layer is missing or damaged. An image
     may be among ``image_ids`` and not here: it was loaded by hand, is another project's, or its pull was killed."""
+
+    @property
+    def program(self) -> Program:
+        """The node's ffs-node."""
+        return Program(self.protocol, self.version, self.program_sha256)
 
     def has_staged(self, project: str, image_id: str) -> bool:
         """Whether a unit of this project can name the image as the node is."""

@@ -14,6 +14,7 @@ NODE_PROGRAM = "/usr/local/bin/ffs-node"
 SUDO_RULE = f"/etc/sudoers.d/50-{DASHBOARD_USER}"
 SSHD_RULE = f"/etc/ssh/sshd_config.d/30-{DASHBOARD_USER}.conf"
 NODE_ETC = "/etc/ffs"
+UPGRADE_SIGNERS = f"{NODE_ETC}/upgrade.signers"
 NODE_STATE = "/var/lib/ffs-node"
 SERVICES = "/var/lib/ffs"
 RUNTIME = "/run/ffs"
@@ -30,6 +31,8 @@ IN_SECRETS = "/tmp/secrets"  # noqa: S108 - a tmpfs in the container, not the ho
 
 PROTOCOL = 2
 """Version of the conversation with ffs-node; a node that speaks another one is upgraded first."""
+NODE_VERSION = "0.2.0"
+"""Of ffs-node; digits and dots, raised with PROTOCOL too. A node refuses to be given an older one."""
 
 
 def unit_name(service: str) -> str:

@@ -8,6 +8,7 @@ from .plan_layers import Layer, LayersPlan
 
 __all__ = [
     "AMBER",
+    "FFS_NODE",
     "GREEN",
     "RED",
     "Change",
@@ -23,6 +24,8 @@ __all__ = [
 ]
 
 GREEN, AMBER, RED = "green", "amber", "red"
+FFS_NODE = "ffs-node"
+"""The name of the check that another ffs-node on the node would change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +123,11 @@ class TargetPlan:
     def refusals(self) -> tuple[str, ...]:
         """Why this cannot be done now (red)."""
         return tuple(check.text for check in self.checks if check.verdict == RED)
+
+    @property
+    def needs_upgrade(self) -> bool:
+        """Whether another ffs-node on the node would change what is said of it."""
+        return any(check.name == FFS_NODE and check.verdict != GREEN for check in self.checks)
 
     @property
     def bytes_to_send(self) -> int:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from . import layout
 from .architecture import runs
-from .plan_values import AMBER, GREEN, RED, Check
+from .plan_values import AMBER, FFS_NODE, GREEN, RED, Check
+from .program import version_key
 from .quadlet import Mode
 from .sizes import shown_bytes
 
@@ -58,10 +59,15 @@ def _reading(held: Held) -> Check:
 
 
 def _protocol(facts: NodeFacts) -> Check:
-    if facts.protocol == layout.PROTOCOL:
-        return Check("ffs-node", GREEN, f"Version {facts.version}, protocol {facts.protocol}.")
-    older = "the node's ffs-node is older; upgrade it" if facts.protocol < layout.PROTOCOL else "this ffsweb is older"
-    return Check("ffs-node", RED, f"It speaks protocol {facts.protocol}, not {layout.PROTOCOL}: {older}.")
+    if facts.protocol != layout.PROTOCOL:
+        older = (
+            "the node's ffs-node is older; upgrade it" if facts.protocol < layout.PROTOCOL else "this ffsweb is older"
+        )
+        return Check(FFS_NODE, RED, f"It speaks protocol {facts.protocol}, not {layout.PROTOCOL}: {older}.")
+    if version_key(facts.version) < version_key(layout.NODE_VERSION):
+        text = f"Version {facts.version} is older than {layout.NODE_VERSION}, which this ffsweb has; upgrade it."
+        return Check(FFS_NODE, AMBER, text)
+    return Check(FFS_NODE, GREEN, f"Version {facts.version}, protocol {facts.protocol}.")
 
 
 def _architecture(desired: Desired, facts: NodeFacts) -> Check:

@@ -57,11 +57,15 @@ class NodeProgram:
 
     def facts(self, services: tuple[str, ...] = ()) -> tuple[NodeFacts, dict[str, object]]:
         """The node's facts, checked, and as they came (for a stored reading). One command, below a second."""
+        answer = self.facts_answer(services)
+        return facts_of(answer), dict(answer.fields)
+
+    def facts_answer(self, services: tuple[str, ...] = ()) -> Answer:
+        """The same before anybody looked at it: another protocol may have another form."""
         result = self.session.run(Command(facts(services), timeout=SHORT), stop=self.stop, keep=FACTS_BYTES)
         if not result.out.strip():
             raise BadAnswer(_no_answer(result.exit_status, result.err))
-        answer = last_answer(result.out).check()
-        return facts_of(answer), dict(answer.fields)
+        return last_answer(result.out).check()
 
     def _take(self, line: Line, tell: Tell | None) -> None:
         if line.stream == "err":

@@ -11,8 +11,10 @@ from datetime import datetime, timedelta
 from django.db.models import Max, Q
 from django.utils import timezone
 
-from deployments.core.facts import FactsError, NodeFacts
-from deployments.core.node_events import AnswerError
+from deployments.core.facts import FactsError, NodeFacts, facts_of
+from deployments.core.layout import NODE_VERSION, PROTOCOL
+from deployments.core.node_events import Answer, AnswerError
+from deployments.core.program import program_from
 from deployments.execution.connection import NodeLogin
 from deployments.execution.node_program import NodeProgram
 from deployments.models import Node, Reading, Release, Service
@@ -46,10 +48,27 @@ def take(login: NodeLogin, *, stop: threading.Event) -> Taken:
     at = timezone.now()
     try:
         with login.connect(stop=stop) as session:
-            facts, raw = NodeProgram(session, log=_nowhere, stop=stop).facts()
-    except (RemoteError, AnswerError, FactsError, CannotOpen) as error:
+            answer = NodeProgram(session, log=_nowhere, stop=stop).facts_answer()
+    except (RemoteError, AnswerError, CannotOpen) as error:
         return Taken(login.node.pk, at, error=str(error))
-    return Taken(login.node.pk, at, facts, raw)
+    try:
+        return Taken(login.node.pk, at, facts_of(answer), dict(answer.fields))
+    except FactsError as error:
+        return _of_another_protocol(login, at, answer, error)
+
+
+def _of_another_protocol(login: NodeLogin, at: datetime, answer: Answer, error: FactsError) -> Taken:
+    """What is kept of facts that nobody here can read: which ffs-node it is, so that it can be upgraded."""
+    program = program_from(answer.fields)
+    if program is None:
+        return Taken(login.node.pk, at, error=str(error))
+    raw: dict[str, object] = {
+        "protocol": program.protocol,
+        "version": program.version,
+        "program_sha256": program.sha256,
+    }
+    text = f"{error} Its ffs-node is {program}; this ffsweb has version {NODE_VERSION}, protocol {PROTOCOL}."
+    return Taken(login.node.pk, at, raw=raw, error=text)
 
 
 def store(taken: Taken) -> Reading | None:

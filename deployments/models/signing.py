@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from django.db import models
 
+PRINCIPAL = "ffs-node"
+NAMESPACE = "ffs-node-upgrade"
+
 
 def signing_key_context(public_key: str) -> str:
     """What the sealed private half is bound to."""
     return f"signing-key:{public_key}"
+
+
+def signer_line(public_key: str) -> str:
+    """The key in a node's list of allowed signers (ssh-keygen(1), ALLOWED SIGNERS)."""
+    return f'{PRINCIPAL} namespaces="{NAMESPACE}" {public_key}'
 
 
 class SigningKey(models.Model):

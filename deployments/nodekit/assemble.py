@@ -9,10 +9,9 @@ from __future__ import annotations
 import re
 from importlib import resources
 
-from deployments.core.layout import PROTOCOL
+from deployments.core.layout import NODE_VERSION, PROTOCOL
 
-VERSION = "0.1.0"
-"""Of ffs-node; digits and dots. A node refuses to be given an older one."""
+VERSION = NODE_VERSION
 
 _ROOT = re.compile(r"(/[A-Za-z0-9._-]+)*")
 

@@ -6,14 +6,11 @@ from django.db import transaction
 from django.http import HttpRequest
 
 from deployments.models import SigningKey
-from deployments.models.signing import signing_key_context
+from deployments.models.signing import signer_line, signing_key_context
 from ffsweb.accounts.models import User
 from ffsweb.audit.services import record
 from ffsweb.remote import keys
 from ffsweb.web.keys import worker_sealer
-
-PRINCIPAL = "ffs-node"
-NAMESPACE = "ffs-node-upgrade"
 
 
 def upgrade_signers(*, actor: User, request: HttpRequest | None = None) -> str:
@@ -22,7 +19,7 @@ def upgrade_signers(*, actor: User, request: HttpRequest | None = None) -> str:
     The first who asks has the installation's key made, whatever becomes of what it was for.
     """
     rows = list(SigningKey.objects.all()) or [_make(actor, request)]
-    return "".join(f'{PRINCIPAL} namespaces="{NAMESPACE}" {row.public_key}\n' for row in rows)
+    return "".join(f"{signer_line(row.public_key)}\n" for row in rows)
 
 
 @transaction.atomic

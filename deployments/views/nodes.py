@@ -9,6 +9,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from deployments.forms.node import NodeForm
 from deployments.models import HostKey, Node
+from deployments.models.program import programs_on
 from deployments.services import nodes as services
 from deployments.services import requests
 from ffsweb.accounts.access import ProjectRequest, project_view
@@ -27,13 +28,14 @@ def find_node(request: ProjectRequest, node: str) -> Node:
 @project_view(Role.VIEWER)
 def listing(request: ProjectRequest, project: str) -> HttpResponse:
     """All nodes of a project with the age of their last reading."""
-    nodes = (
-        Node.objects.filter(project=request.project)
-        .select_related("project")
-        .with_last_reading()
-        .prefetch_related("services")
-    )
-    return render(request, "deployments/nodes.html", {"nodes": nodes})
+    rows = Node.objects.filter(project=request.project)
+    programs = programs_on(rows)
+    nodes = rows.select_related("project").with_last_reading().prefetch_related("services")
+    context = {
+        "nodes": [(node, programs.get(node.pk)) for node in nodes],
+        "upgradable": sum(program.standing.upgradable for program in programs.values()),
+    }
+    return render(request, "deployments/nodes.html", context)
 
 
 @project_view(Role.ADMIN)
@@ -67,6 +69,7 @@ def detail(request: ProjectRequest, project: str, node: str) -> HttpResponse:
             "node": found,
             "reading": reading,
             "facts": reading.parsed() if reading else None,
+            "program": programs_on(Node.objects.filter(pk=found.pk)).get(found.pk),
             "services": found.services.select_related("live_release", "desired_release"),
             "host_keys": found.host_keys.all()[:20],
             "pinned": found.host_keys.filter(kind=HostKey.Kind.PINNED).exists(),

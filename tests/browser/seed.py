@@ -86,7 +86,12 @@ def _serbest(fleet: Fleet, directory: Path) -> dict[str, Any]:
     _runs(www["ankara-1"], releases[1])
     _runs(www["konya-1"], releases[2])
     _read(nodes["istanbul-1"], www=service_facts(www["istanbul-1"], releases[2]), api=_stopped(api, releases[2]))
-    _read(nodes["ankara-1"], reboot_pending=True, www=service_facts(www["ankara-1"], releases[1], restarts=1))
+    _read(
+        nodes["ankara-1"],
+        version="0.0.9",
+        reboot_pending=True,
+        www=service_facts(www["ankara-1"], releases[1], restarts=1),
+    )
     _read(nodes["izmir-1"], www=service_facts(www["izmir-1"], None))
     _read(nodes["konya-1"], www=_crashing(www["konya-1"], releases[2]))
     error = (

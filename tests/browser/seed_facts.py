@@ -8,6 +8,7 @@ from typing import Any
 
 from deployments.models import Release, Service
 from deployments.models.desired import credentials_of
+from deployments.nodekit import ffs_node_program
 
 GIGABYTE = 1_000_000_000
 
@@ -20,9 +21,9 @@ def node_facts(name: str, services: dict[str, dict[str, Any]], **changed: Any) -
     """A node that is well, with these services."""
     held = [each["image_id"] for each in services.values() if each["image_id"]]
     facts = {
-        "protocol": 2,
-        "version": "0.1.0",
-        "program_sha256": digest("ffs-node"),
+        "protocol": ffs_node_program().protocol,
+        "version": ffs_node_program().version,
+        "program_sha256": ffs_node_program().sha256,
         "machine_id": digest(name)[:32],
         "boot_id": "93ae8a8e-176a-435c-974a-505f312e7a4a",
         "hostname": name,

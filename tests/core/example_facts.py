@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from deployments.core.facts_values import Container, Disk, NodeFacts, ServiceFacts
+from deployments.core.layout import NODE_VERSION, PROTOCOL
 
 NOW = 1_800_000_000.0
 OLD_IMAGE, NEW_IMAGE = "sha256:" + "a" * 64, "sha256:" + "b" * 64
@@ -39,8 +40,8 @@ SERVICE = ServiceFacts(
 )
 
 NODE = NodeFacts(
-    protocol=2,
-    version="0.1.0",
+    protocol=PROTOCOL,
+    version=NODE_VERSION,
     program_sha256="e" * 64,
     machine_id="f" * 32,
     boot_id="b" * 32,

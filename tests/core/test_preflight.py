@@ -9,6 +9,7 @@ import pytest
 
 from deployments.core.facts_values import Disk, PendingSwitch
 from deployments.core.filetree import FileEntry, tree_of
+from deployments.core.layout import NODE_VERSION, PROTOCOL
 from deployments.core.plan import Check, Desired, FilesPlan, Held, LayersPlan
 from deployments.core.preflight import MARGIN, preflight, unit_digest, version_of
 from deployments.core.quadlet import Mode
@@ -58,8 +59,13 @@ def test_a_service_that_the_node_does_not_know_is_no_obstacle() -> None:
     [
         ("Reading", replace(HELD, now=NOW + 3600), "green"),
         ("Reading", replace(HELD, now=NOW + 3601), "amber"),
-        ("ffs-node", node(protocol=0), "red"),
-        ("ffs-node", node(protocol=3), "red"),
+        ("ffs-node", node(protocol=PROTOCOL - 1), "red"),
+        ("ffs-node", node(protocol=PROTOCOL + 1), "red"),
+        ("ffs-node", node(protocol=PROTOCOL - 1, version="99"), "red"),
+        ("ffs-node", node(version="0.0.9"), "amber"),
+        ("ffs-node", node(version="0"), "amber"),
+        ("ffs-node", node(version=f"{NODE_VERSION}.1"), "green"),
+        ("ffs-node", node(version="99..1"), "green"),
         ("Architecture", node(arch="aarch64"), "red"),
         ("Clock", node(time=NOW + 60), "green"),
         ("Clock", node(time=NOW - 61), "amber"),

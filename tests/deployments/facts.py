@@ -55,7 +55,7 @@ def node_facts(services: dict[str, Any] | None = None, **changes: Any) -> dict[s
     """A node in good order, as ``ffs-node facts`` tells of it."""
     return {
         "protocol": layout.PROTOCOL,
-        "version": "0.1.0",
+        "version": layout.NODE_VERSION,
         "program_sha256": "f6" * 32,
         "machine_id": "07" * 16,
         "boot_id": "93ae8a8e-176a-435c-974a-505f312e7a4a",

@@ -7,15 +7,19 @@ deadline (``pass_deadline``).
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import re
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from deployments.core.node_argv import PREFIX
+from deployments.core.program import version_key
 from deployments.models import Release
+from deployments.nodekit import ffs_node_program
 from ffsweb.remote.fake import HOST_KEY, Answer, Call, FakeNode
 from tests.deployments.facts import node_facts, service_facts
 from tests.deployments.pulling import NodeImages
@@ -45,6 +49,8 @@ class SimulatedNode:
         self.after: dict[str, Callable[[], None]] = {}
         self.restarts = 0
         self.arch = "x86_64"
+        self.program = ffs_node_program()
+        self.signers: set[str] | None = None
         self.lies = False
         self.journal: list[str] = []
         self.busy: set[str] = set()
@@ -124,7 +130,22 @@ class SimulatedNode:
     def _facts(self, _options: dict[str, str], _stdin: bytes) -> dict[str, Any]:
         services = {name: self._service(name) for name in {*self.units, *self.staged, "www"}}
         told = node_facts(services, host_keys=[HOST_KEY + "A" * 20], arch=self.arch)
-        return {"ok": True, **told, **self.held.facts()}
+        program = {"protocol": self.program.protocol, "version": self.program.version}
+        return {"ok": True, **told, **program, "program_sha256": self.program.sha256, **self.held.facts()}
+
+    def _version(self, _options: dict[str, str], _stdin: bytes) -> dict[str, Any]:
+        return {"ok": True, "protocol": self.program.protocol, "version": self.program.version}
+
+    def _upgrade(self, _options: dict[str, str], stdin: bytes) -> dict[str, Any]:
+        if self.signers is None:
+            return _refused("not-found", "This node knows no key for upgrades (/etc/ffs/upgrade.signers).")
+        if signed_by(json.loads(stdin)["signature"]) not in self.signers:
+            return _refused("verify", "The signature is not one that this node trusts; nothing was changed.")
+        if version_key(self.program.version) > version_key(ffs_node_program().version):
+            return _refused("stale", f"Version X is older than {self.program.version}; nothing was changed.")
+        script = base64.b64decode(json.loads(stdin)["script"])
+        self.program = replace(ffs_node_program(), sha256=hashlib.sha256(script).hexdigest())
+        return {"ok": True}
 
     def _service(self, name: str) -> dict[str, Any]:
         unit = self.units.get(name)
@@ -227,6 +248,13 @@ class SimulatedNode:
             del self.units[service]
         else:
             self.units[service] = unit
+
+
+def signed_by(armoured: str) -> str:
+    """The public key that a signature carries (PROTOCOL.sshsig); that it is right is for a real node to see."""
+    blob = base64.b64decode("".join(armoured.splitlines()[1:-1]))
+    size = int.from_bytes(blob[10:14], "big")
+    return f"ssh-ed25519 {base64.b64encode(blob[14 : 14 + size]).decode()}"
 
 
 def _field(unit: str, name: str) -> str:

@@ -17,10 +17,9 @@ from deployments.core.node_events import Refused
 from deployments.execution.connection import NodeLogin
 from deployments.execution.node_program import NodeProgram
 from deployments.models import HostKey, Service, SigningKey
-from deployments.models.signing import signing_key_context
+from deployments.models.signing import NAMESPACE, signing_key_context
 from deployments.nodekit import ffs_node_script
 from deployments.services import requests
-from deployments.services.signing import NAMESPACE
 from ffsweb.operations.models import LogLine
 from ffsweb.web.keys import worker_opener
 from tests.certificates.material import intermediate, server

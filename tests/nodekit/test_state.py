@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from deployments.core import node_commands
+from deployments.core.layout import PROTOCOL
 from deployments.core.node_input import stage_certificate_input, upgrade_input
 from deployments.nodekit import VERSION
 from deployments.nodekit.assemble import assemble
@@ -159,6 +160,9 @@ def test_no_other_program_does(as_root: Program, signer: Path) -> None:
     assert upgrade(as_root, signer, good, namespace="file").code == "verify"
     assert upgrade(as_root, signer, good + b"\n", signed=good).code == "verify"
     assert upgrade(as_root, signer, newer(as_root, "0.0.9")).code == "stale"
+    lower = good.replace(f"protocol={PROTOCOL}\n".encode(), f"protocol={PROTOCOL - 1}\n".encode())
+    lower = lower.replace(b"version=99.1\n", f"version={VERSION}\n".encode())
+    assert upgrade(as_root, signer, lower).code == "stale"
     assert upgrade(as_root, signer, b"#!/bin/sh\nif\n").code == "verify"
     assert upgrade(as_root, signer, b"#!/bin/sh\n").code == "verify"
     assert upgrade(as_root, signer, b"readonly version=99.1\nreadonly protocol=2\nexit 1\n").code == "verify"

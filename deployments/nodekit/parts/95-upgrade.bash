@@ -18,6 +18,8 @@ verb_upgrade() {
   [[ -n $new_version && -n $new_protocol ]] || fail verify "The script carries no version; nothing was changed."
   [[ $(printf '%s\n' "$version" "$new_version" | sort -V | tail -n 1) == "$new_version" ]] ||
     fail stale "Version $new_version is older than $version, which runs here; nothing was changed."
+  [[ $new_version != "$version" ]] || (( new_protocol >= protocol )) ||
+    fail stale "Version $new_version speaks protocol $new_protocol, which is older than $protocol, which is spoken here; nothing was changed."
   lock node 30
   check_fence node
   temporary=$program.ffs-new

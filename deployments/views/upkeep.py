@@ -1,0 +1,52 @@
+"""What keeps nodes in order: upgrades of ffs-node."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.views.decorators.http import require_POST
+
+from deployments.services import upkeep
+from deployments.views.nodes import find_node
+from ffsweb.accounts.access import ProjectRequest, project_view
+from ffsweb.accounts.models import Role
+from ffsweb.operations.services import Busy
+from ffsweb.web.htmx import go
+
+
+@project_view(Role.OPERATOR)
+@require_POST
+def upgrade(request: ProjectRequest, project: str, node: str) -> HttpResponse:
+    """Give one node this ffsweb's ffs-node."""
+    found = find_node(request, node)
+    try:
+        operation = upkeep.request_upgrade(
+            project=request.project, nodes=[found], actor=request.user, request=request
+        )
+    except Busy as busy:
+        messages.error(request, str(busy))
+        return go(request, found)
+    return go(request, "operations:detail", operation.pk)
+
+
+@project_view(Role.OPERATOR)
+@require_POST
+def upgrade_all(request: ProjectRequest, project: str) -> HttpResponse:
+    """Give it to all nodes that have an older one, in one operation; those in use are left out, and named."""
+    found = upkeep.upgradable(request.project)
+    busy = ", ".join(node.name for node in found.busy)
+    if not found.free:
+        messages.error(
+            request, f"In use now: {busy}. Nothing was started." if busy else "No node has an older ffs-node."
+        )
+        return go(request, "deployments:nodes", project=project)
+    try:
+        operation = upkeep.request_upgrade(
+            project=request.project, nodes=found.free, actor=request.user, request=request
+        )
+    except Busy as error:
+        messages.error(request, str(error))
+        return go(request, "deployments:nodes", project=project)
+    if busy:
+        messages.warning(request, f"Left out, because an operation is at work there: {busy}. Upgrade them later.")
+    return go(request, "operations:detail", operation.pk)
