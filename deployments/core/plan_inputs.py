@@ -53,7 +53,8 @@ class Held:
     took it and ``now`` the present (both UTC epochs in seconds by the dashboard's clock). ``unit`` is the unit file
     that the dashboard wrote last ("" if none), ``files`` the files of the release that the node runs, None if not
     known. ``transfer`` is how the image would come to the node by now, None if nobody asked the planner, and
-    ``files_bytes`` what the files will probably take, None if nobody looked.
+    ``files_bytes`` what the files will probably take, None if nobody looked. ``cordon`` says who wants nothing to be
+    deployed to the node, and why ("" if nobody).
     """
 
     facts: NodeFacts | None
@@ -64,3 +65,4 @@ class Held:
     files: FileTree | None = None
     transfer: Transfer | None = None
     files_bytes: int | None = None
+    cordon: str = ""

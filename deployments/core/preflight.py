@@ -30,14 +30,16 @@ PODMAN, PODMAN_ENTRYPOINT, SYSTEMD = (4, 6), (5, 0), 254
 
 
 def preflight(desired: Desired, held: Held, files: FilesPlan, layers: LayersPlan) -> tuple[Check, ...]:
-    """The rows for one service, the worst of them deciding. Without a reading there is one row, red."""
+    """The rows for one service, the worst of them deciding. Without a reading: one red row (and the cordon)."""
     facts = held.facts
     if facts is None:
         why = held.error or "The node was never read."
-        return (Check("Reading", RED, f"Nothing is known of {desired.node}: {why} Read the node first."),)
+        unread = Check("Reading", RED, f"Nothing is known of {desired.node}: {why} Read the node first.")
+        return (unread, _cordon(held)) if held.cordon else (unread,)
     service = facts.service(desired.service)
     return (
         _reading(held),
+        _cordon(held),
         _protocol(facts),
         _architecture(desired, facts),
         *_disks(desired, facts, files, layers),
@@ -56,6 +58,12 @@ def _reading(held: Held) -> Check:
     if held.now - held.read_at > OLD_READING:
         return Check("Reading", AMBER, "The last reading is more than an hour old.")
     return Check("Reading", GREEN, "The node was read within the last hour.")
+
+
+def _cordon(held: Held) -> Check:
+    if held.cordon:
+        return Check("Cordon", RED, f"{held.cordon.removesuffix('.')}. Uncordon it on the node's page first.")
+    return Check("Cordon", GREEN, "The node is not cordoned.")
 
 
 def _protocol(facts: NodeFacts) -> Check:

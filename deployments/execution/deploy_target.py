@@ -210,7 +210,8 @@ class DeployTarget:
     def _plan_of(self, facts: NodeFacts) -> PlanValue:
         now = timezone.now().timestamp()
         files = running_files(self.service, facts)
-        fresh = Held(facts=facts, read_at=now, now=now, unit=self.service.unit_text, files=files)
+        cordon = self._line.login().node.cordon  # somebody may have cordoned it since the plan was made
+        fresh = Held(facts=facts, read_at=now, now=now, unit=self.service.unit_text, files=files, cordon=cordon)
         return make_plan([(self.wanted, fresh)])
 
     def _as_planned(self) -> PlanValue:

@@ -111,3 +111,17 @@ class NodeForm(forms.ModelForm):
             except BadPublicKey as error:
                 raise ValidationError(f"Line {number}: {error}") from error
         return "\n".join(lines)
+
+
+class CordonForm(forms.Form):
+    """Why nothing is to be deployed to a node."""
+
+    reason = forms.CharField(max_length=200)
+
+    def clean_reason(self) -> str:
+        """On one line, and printable."""
+        typed = str(self.cleaned_data["reason"])
+        reason = " ".join("".join(each if each.isprintable() else " " for each in typed).split())
+        if not reason:
+            raise forms.ValidationError("Say why, for the others.")
+        return reason

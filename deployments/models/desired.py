@@ -123,6 +123,7 @@ def held(service: Service, reading: Reading | None, *, now: datetime, running: M
         error=reading.problem if reading else "",
         unit=service.unit_text,
         files=_files(running.get(running_number(service, facts))) if facts else None,
+        cordon=service.node.cordon,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
@@ -85,6 +85,9 @@ class Node(models.Model):
     )
     link_round_trip = models.FloatField(null=True, blank=True, editable=False, help_text="Seconds.")
     link_measured_at = models.DateTimeField(null=True, blank=True, editable=False)
+    cordoned_at = models.DateTimeField(null=True, blank=True, editable=False)
+    cordoned_by = models.CharField(max_length=150, blank=True, editable=False)
+    cordon_reason = models.CharField(max_length=200, blank=True, editable=False)
 
     objects = NodeQuerySet.as_manager()
 
@@ -103,6 +106,14 @@ class Node(models.Model):
     def resource(self) -> str:
         """The name under which an operation holds the node as a whole."""
         return f"node:{self.pk}"
+
+    @property
+    def cordon(self) -> str:
+        """Why nothing is deployed to it, since when and by whom; "" if it is not cordoned."""
+        if self.cordoned_at is None:
+            return ""
+        since = self.cordoned_at.astimezone(UTC)
+        return f"{self.name} is cordoned by {self.cordoned_by} since {since:%Y-%m-%d %H:%M} UTC: {self.cordon_reason}"
 
     @property
     def link_milliseconds(self) -> str:

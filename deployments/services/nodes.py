@@ -100,6 +100,42 @@ def remove_node(*, node: Node, actor: User, request: HttpRequest | None = None) 
         row.delete()
 
 
+def cordon_node(*, node: Node, reason: str, actor: User, request: HttpRequest | None = None) -> bool:
+    """Let nothing be deployed to a node any more; False if it was cordoned already. Audited.
+
+    Readings go on, and services are started and stopped by hand as before. A deploy that is at work goes on.
+    """
+    with transaction.atomic():
+        fields = {"cordoned_at": timezone.now(), "cordoned_by": actor.get_username(), "cordon_reason": reason}
+        if Node.objects.filter(pk=node.pk, cordoned_at=None).update(**fields) != 1:
+            return False
+        record(
+            actor=actor,
+            action="node.cordon",
+            project=node.project,
+            target=str(node),
+            detail={"reason": reason},
+            request=request,
+        )
+    return True
+
+
+def uncordon_node(*, node: Node, actor: User, request: HttpRequest | None = None) -> bool:
+    """Let it be deployed to again; False if it was not cordoned. Audited."""
+    with transaction.atomic():
+        if Node.objects.filter(pk=node.pk).exclude(cordoned_at=None).update(cordoned_at=None) != 1:
+            return False
+        record(
+            actor=actor,
+            action="node.uncordon",
+            project=node.project,
+            target=str(node),
+            detail={"reason": node.cordon_reason, "cordoned_by": node.cordoned_by},
+            request=request,
+        )
+    return True
+
+
 def reprovision(*, key: HostKey, actor: User, request: HttpRequest | None = None) -> None:
     """Trust the named bootstrap key from now on, because its machine was installed anew; the others are retired.
 

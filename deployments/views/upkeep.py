@@ -1,4 +1,4 @@
-"""What keeps nodes in order: upgrades of ffs-node."""
+"""What keeps nodes in order: upgrades of ffs-node, and cordons."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.views.decorators.http import require_POST
 
-from deployments.services import upkeep
+from deployments.forms.node import CordonForm
+from deployments.services import nodes, upkeep
 from deployments.views.nodes import find_node
 from ffsweb.accounts.access import ProjectRequest, project_view
 from ffsweb.accounts.models import Role
@@ -50,3 +51,30 @@ def upgrade_all(request: ProjectRequest, project: str) -> HttpResponse:
     if busy:
         messages.warning(request, f"Left out, because an operation is at work there: {busy}. Upgrade them later.")
     return go(request, "operations:detail", operation.pk)
+
+
+@project_view(Role.OPERATOR)
+@require_POST
+def cordon(request: ProjectRequest, project: str, node: str) -> HttpResponse:
+    """Let nothing be deployed to the node, and say why."""
+    found = find_node(request, node)
+    form = CordonForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, f"{found} was not cordoned: say why, in at most 200 characters.")
+    elif nodes.cordon_node(node=found, reason=form.cleaned_data["reason"], actor=request.user, request=request):
+        messages.success(request, f"{found} is cordoned: nothing is deployed to it. Everything else goes on.")
+    else:
+        messages.error(request, f"{found} was cordoned already.")
+    return go(request, found)
+
+
+@project_view(Role.OPERATOR)
+@require_POST
+def uncordon(request: ProjectRequest, project: str, node: str) -> HttpResponse:
+    """Let it be deployed to again."""
+    found = find_node(request, node)
+    if nodes.uncordon_node(node=found, actor=request.user, request=request):
+        messages.success(request, f"{found} can be deployed to again.")
+    else:
+        messages.error(request, f"{found} was not cordoned.")
+    return go(request, found)

@@ -52,6 +52,7 @@ PILLS: dict[str, Pill] = {
     "unreachable": Pill(_BAD, "plug-connected-x", "Unreachable"),
     "never_contacted": Pill(_CALM, "circle-dashed", "Not contacted yet"),
     "stale": Pill(_WARN, "clock-exclamation", "Stale"),
+    "cordoned": Pill(_WARN, "ban", "Cordoned"),
     "reboot_pending": Pill(_WARN, "refresh-alert", "Reboot pending"),
     "host_key_changed": Pill(_BAD, "shield-x", "Host key changed"),
     # host keys

@@ -50,6 +50,14 @@ def test_without_facts_there_is_one_red_row_with_the_reason() -> None:
         assert [(check.verdict, words in check.text) for check in found.values()] == [("red", True)]
 
 
+def test_a_cordon_refuses_with_who_why_and_since_when_whatever_else_is_known() -> None:
+    said = "node-a is cordoned by bob since 2026-11-24 00:35 UTC: Its disk is replaced."
+    for held in (replace(HELD, cordon=said), Held(facts=None, cordon=said)):
+        row = rows(held=held)["Cordon"]
+        assert (row.verdict, row.text) == ("red", f"{said} Uncordon it on the node's page first.")
+    assert verdict("Cordon") == "green"
+
+
 def test_a_service_that_the_node_does_not_know_is_no_obstacle() -> None:
     assert {check.verdict for check in rows(held=node(services={})).values()} == {"green"}
 

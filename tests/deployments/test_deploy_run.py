@@ -121,6 +121,15 @@ def test_a_deploy_without_trouble_switches_once_and_is_proven(site: Site) -> Non
 # Cancelled.
 
 
+def test_a_node_that_was_cordoned_after_a_deploy_was_asked_for_is_not_touched(site: Site) -> None:
+    asked = site.ask()
+    nodes.cordon_node(node=site.services[0].node, reason="Its disk is replaced.", actor=site.fleet.alice)
+    ended = run(asked)
+    assert ended.state == "failed"
+    assert "node-a is cordoned by alice since" in ended.message
+    assert site.node.switches == []
+
+
 def test_a_cancel_while_staging_touches_nothing_and_says_what_runs(site: Site) -> None:
     site.node.before["stage-image"] = site.cancel
     ended = run(site.ask())
