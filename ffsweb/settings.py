@@ -60,6 +60,7 @@ INSTALLED_APPS = [
     "ffsweb.accounts",
     "ffsweb.audit",
     "ffsweb.operations",
+    "ffsweb.notify",
     "ffsweb.web",
     "certificates",
     "deployments",

@@ -13,6 +13,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("certificates.urls")),
     path("operations/", include("ffsweb.operations.urls")),
     path("system/", include("ffsweb.accounts.system_urls")),
+    path("", include("ffsweb.notify.urls")),
     path("", include("ffsweb.audit.urls")),
     path("account/", include("ffsweb.accounts.urls")),
     path("livez", health.livez, name="livez"),

@@ -34,8 +34,12 @@ VARIABLES: Final = (
         "a private Valkey",
         "`redis://…`, `rediss://…` or `unix:///PATH` of a Redis (7.2 or later) or Valkey.",
     ),
-    Variable("FFSWEB_EMAIL_URL", "printed (development)", "`smtp+tls://USER:PASSWORD@HOST:PORT`."),
-    Variable("FFSWEB_EMAIL_FROM", "ffsweb@HOST", "The sender of mail."),
+    Variable(
+        "FFSWEB_EMAIL_URL",
+        "none",
+        "`smtp+tls://USER:PASSWORD@HOST:PORT`, until an administrator enters a mail server under *System*, *Mail*.",
+    ),
+    Variable("FFSWEB_EMAIL_FROM", "ffsweb@HOST", "The sender of mail by that server."),
     Variable("FFSWEB_UPLOAD_LIMIT", "20", "The largest upload in GB: an image archive, as a rule."),
     Variable(
         "FFSWEB_BANDWIDTH",

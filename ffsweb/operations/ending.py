@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 from django.db.models import F, Max
@@ -14,6 +15,14 @@ from .contract import Outcome
 from .limits import RESEND_AFTER
 from .models import Hold, LogLine, Operation, OperationTarget, Question
 from .states import State, Stream, may_follow, of_target_at_the_end, severity
+
+EndHook = Callable[[Operation, Outcome], None]
+
+end_hooks: list[EndHook] = []
+"""Each is told, inside the transaction, of an operation that has just ended: its row's fields are those from before,
+its targets are settled. What a hook writes is kept with the end, or neither is; so it waits for nothing, and raises
+only what the database does. Apps append theirs in ``AppConfig.ready()``.
+"""
 
 
 def last_number(operation_id: int) -> int:
@@ -36,7 +45,7 @@ def add_line(operation_id: int, text: str, *, stream: Stream = Stream.INFO) -> N
 def finish(operation: Operation, outcome: Outcome) -> None:
     """End ``operation``, whose row the caller has locked in this transaction. Raises ValueError if it cannot end.
 
-    The end of what a person asked for goes into the audit log too. About ten queries.
+    The end of what a person asked for goes into the audit log too. About ten queries, and those of ``end_hooks``.
     """
     if not may_follow(operation.condition, outcome.state):
         msg = f"operation {operation.pk} is {operation.state} and cannot become {outcome.state}"
@@ -57,6 +66,8 @@ def finish(operation: Operation, outcome: Outcome) -> None:
         parked_reason="",
         revision=F("revision") + 1,
     )
+    for hook in end_hooks:
+        hook(operation, outcome)
     if operation.actor_name != audit.SYSTEM:  # what the dashboard does by itself would drown the rest
         audit.record(
             actor=None,

@@ -76,6 +76,10 @@ PILLS: dict[str, Pill] = {
     "administrator": Pill(_CALM, "shield-star", "Administrator"),
     "deactivated": Pill(_WARN, "user-off", "Deactivated"),
     "invited": Pill(_CALM, "mail", "Invited"),
+    # mail
+    "sent": Pill(_GOOD, "check", "Sent"),
+    "waiting": Pill(_BUSY, "clock", "Waiting"),
+    "given_up": Pill(_BAD, "x", "Given up"),
     # general
     "ok": Pill(_GOOD, "check", "OK"),
     "on": Pill(_GOOD, "check", "On"),

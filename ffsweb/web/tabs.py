@@ -46,6 +46,7 @@ PROJECT = (
     _tab("certificates:list", "Certificates", "certificate", "certificates"),
     _tab("deployments:settings", "Settings", "adjustments", "settings"),
     _tab("projects:members", "Members", "users", "members", "tokens"),
+    _tab("notify:project", "Notifications", "bell", "notifications"),
     _tab("audit:project", "Audit", "list-check", "audit", admins_only=True),
 )
 RELEASES = (
@@ -57,6 +58,7 @@ RELEASES = (
 SYSTEM = (
     _tab("system:people", "People", "users", "people", "invite", "links"),
     _tab("deployments:store", "Image store", "package", "store"),
+    _tab("notify:mail", "Mail", "mail", "mail"),
     _tab("audit:all", "Audit", "list-check", "audit"),
 )
 

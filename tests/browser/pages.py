@@ -94,6 +94,9 @@ PAGES = {
     "system:person": ("root", "/system/people/carol/"),
     "system:invite": ("root", "/system/invite/"),
     "store": ("root", "/system/store/"),
+    "notify:mail": ("root", "/system/mail/"),
+    "notify:project": ("alice", f"{P}/notifications/"),
+    "notify:project@viewer": ("carol", f"{P}/notifications/"),
     "accounts:home": ("alice", "/account/"),
     "accounts:join": ("", "/account/join/{join}/"),
     "accounts:new_password": ("", "/account/new-password/{new_password}/"),
@@ -116,7 +119,8 @@ NO_PAGES = {
     "operations:cancel", "system:home", "system:link_withdraw", "system:password_link", "system:act", "audit:all_csv",
     "audit:project_csv", "accounts:end_sessions", "livez", "readyz", "mfa_download_recovery_codes", "uploads", "upload",
     "upload_finish", "upload_discard", "store_collect", "projects:token_revoke", "registry_login_set",
-    "registry_login_remove", "registry_ping", "registry_token", "registry_repository",
+    "registry_login_remove", "registry_ping", "registry_token", "registry_repository", "notify:mail_test",
+    "notify:mail_remove", "notify:mail_again", "notify:address_add", "notify:address_drop", "notify:choose",
 }  # fmt: skip
 SECOND_FACTOR = (
     "mfa_authenticate",

@@ -1,0 +1,21 @@
+"""The app of the outbox: mail of the installation, and who gets which."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class NotifyConfig(AppConfig):
+    """Mail. It knows people, projects and operations, and no fleet."""
+
+    name = "ffsweb.notify"
+    label = "notify"
+
+    def ready(self) -> None:
+        """Say what is mailed, and listen to the ends of operations."""
+        from ffsweb.operations.ending import end_hooks
+
+        from . import ended, kinds
+
+        kinds.register(ended.KIND)
+        end_hooks.append(ended.tell)

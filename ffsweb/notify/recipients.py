@@ -1,0 +1,32 @@
+"""Who gets the mail of a project."""
+
+from __future__ import annotations
+
+from ffsweb.accounts.models import Membership, Project, Role, User
+
+from .models import ListedAddress, Muted
+
+MAILED = (Role.OPERATOR, Role.ADMIN)
+"""The roles whose members are mailed; a viewer cannot do anything about it."""
+
+
+def recipients(project: Project, kind: str) -> list[str]:
+    """The addresses for one kind of mail: admins and operators who gave one and did not switch the kind off, and the
+    listed addresses. Addresses of people are as they typed them: nobody verified them. Two queries.
+    """
+    people = Membership.objects.filter(project=project, role__in=MAILED, user__is_active=True)
+    people = people.exclude(user__email="").exclude(
+        user__in=Muted.objects.filter(project=project, kind=kind).values("user")
+    )
+    listed = ListedAddress.objects.filter(project=project)
+    return [
+        *people.order_by("user__username").values_list("user__email", flat=True),
+        *listed.values_list("address", flat=True),
+    ]
+
+
+def wants(user: User, project: Project, kind: str) -> bool:
+    """Whether ``user`` has an address, may see the project and did not switch the kind off. Two queries."""
+    if not user.email or not user.is_active or project.role_of(user) is None:
+        return False
+    return not Muted.objects.filter(project=project, user=user, kind=kind).exists()
