@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .facts_values import ServiceFacts
+    from .health_values import Probe, Probed
     from .quadlet_values import Mode
 
 GRACE = 30.0
@@ -19,6 +20,7 @@ class GateSpec:
     clock (a sample from while it was being stopped would tell of the old one).
 
     ``start_timeout`` is what the service has until READY, ``settle`` how long it then has to stay well.
+    ``probes`` are the health checks that have to be good, one of each side.
     """
 
     mode: Mode
@@ -26,6 +28,7 @@ class GateSpec:
     began: float
     start_timeout: float = 120.0
     settle: float = 20.0
+    probes: tuple[Probe, ...] = ()
 
     @property
     def ready_by(self) -> float:
@@ -56,6 +59,7 @@ class Sample:
     ``container`` (its id), ``image_id``, ``started`` and ``health`` podman's, "" where there is no container or no
     word. ``heartbeat_age`` is seconds since the supervisor heard of the program (or, of one that sends no signs of
     life, since the supervisor itself was heard of), None if unknown.
+    ``probes`` is what health checks saw right after the reading, none of a side that was not asked.
     """
 
     at: float
@@ -68,6 +72,7 @@ class Sample:
     started: str = ""
     health: str = ""
     heartbeat_age: float | None = None
+    probes: tuple[Probed, ...] = ()
 
     @classmethod
     def of(cls, facts: ServiceFacts, at: float) -> Sample:

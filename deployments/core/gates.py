@@ -1,8 +1,9 @@
 """The gate: whether a switched service is live, decided from samples alone. Nothing is asked, no clock is read.
 
 A service passes when it became ready in time and then stayed the same for the settle window: active, the same
-container since the same moment, the wanted image, no restart, no bad word from its health check or supervisor. The
-first thing that cannot be taken back fails it; what a deadline still allows is waited for.
+container since the same moment, the wanted image, no restart, no bad word from its health check or supervisor, and
+good answers to every probe that is wanted. The first thing that cannot be taken back fails it; what a deadline still
+allows is waited for.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from .quadlet_values import Mode
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["FAILED", "PASSED", "WAITING", "GateSpec", "Sample", "Verdict", "judge"]
+__all__ = ["FAILED", "PASSED", "WAITING", "GateSpec", "Sample", "Verdict", "judge", "to_be_probed"]
 
 WAITING, PASSED, FAILED = "waiting", "passed", "failed"
 
@@ -45,6 +46,11 @@ def judge(spec: GateSpec, samples: Iterable[Sample], now: float | None = None) -
     return _undecided(spec, ready, ordered[-1] if ordered else None, now)
 
 
+def to_be_probed(spec: GateSpec, sample: Sample) -> bool:
+    """Whether what is missing of this sample is the word of probes alone: before that they need not be asked."""
+    return bool(spec.probes) and not _broken(spec, sample) and not _down(spec, sample)
+
+
 def _decided(spec: GateSpec, ready: Sample | None, sample: Sample) -> Verdict | None:
     """What ``sample`` settles for good, given the first ready one before it."""
     failure = _broken(spec, sample) or (_unsteady(spec, ready, sample) if ready else _hopeless(spec, sample))
@@ -58,7 +64,8 @@ def _decided(spec: GateSpec, ready: Sample | None, sample: Sample) -> Verdict | 
     if missing:
         return Verdict(FAILED, (spec.unwatched, missing), ready.at) if sample.at > spec.ends else None
     if sample.at - ready.at >= spec.settle:
-        return Verdict(PASSED, (f"Ready, and the same for {spec.settle:.0f} s.",), ready.at)
+        seen = (probed.sentence for probed in sample.probes)
+        return Verdict(PASSED, (f"Ready, and the same for {spec.settle:.0f} s.", *seen), ready.at)
     return None
 
 
@@ -81,7 +88,7 @@ def _broken(spec: GateSpec, sample: Sample) -> str:
         return _stopped(sample)
     if sample.image_id and sample.image_id != spec.image_id:
         return f"It runs the image {sample.image_id[:19]}, not {spec.image_id[:19]}."
-    return ""
+    return next((probed.sentence for probed in sample.probes if probed.hopeless), "")
 
 
 def _stopped(sample: Sample) -> str:
@@ -105,6 +112,21 @@ def _hopeless(spec: GateSpec, sample: Sample) -> str:
 
 def _missing(spec: GateSpec, sample: Sample) -> str:
     """What keeps a sample from counting as ready, or ""."""
+    return _down(spec, sample) or _bad(sample) or _unasked(spec, sample)
+
+
+def _bad(sample: Sample) -> str:
+    return next((probed.sentence for probed in sample.probes if not probed.good), "")
+
+
+def _unasked(spec: GateSpec, sample: Sample) -> str:
+    asked = {probed.side for probed in sample.probes}
+    sides = (probe.side for probe in spec.probes if probe.side not in asked)
+    return next((f"The health check was not asked from the {side}." for side in sides), "")
+
+
+def _down(spec: GateSpec, sample: Sample) -> str:
+    """What the reading alone has against it, or ""."""
     if sample.active not in _RUNNING:
         sub = f" ({sample.sub})" if sample.sub else ""
         return f"The unit is {sample.active}{sub}."
@@ -134,4 +156,4 @@ def _unsteady(spec: GateSpec, ready: Sample, sample: Sample) -> str:
         return "Another container runs than the one that was ready."
     if ready.health == "healthy" and sample.health == "unhealthy":
         return "Its health check says unhealthy."
-    return _silent(spec, sample)
+    return _silent(spec, sample) or _bad(sample)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from deployments.core.health import PATH
 from deployments.core.layout import NODE_PROGRAM
 
 Argv = tuple[str, ...]
@@ -25,6 +26,9 @@ _PATTERNS = {
     "lines": r"[1-9][0-9]{0,4}",
     "since": r"[0-9]{1,10}",
     "grep": r"[^\x00-\x1f\x7f]{1,200}",
+    "kind": "https?|tcp|command",
+    "port": r"[1-9][0-9]{0,4}",
+    "path": PATH,
     "activate": r"SHA256:[A-Za-z0-9+/]{43}",
     "confirm": r"SHA256:[A-Za-z0-9+/]{43}",
 }

@@ -12,11 +12,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from deployments.core.health_values import COMMAND
 from deployments.core.node_argv import PREFIX, Argv, Fence
 from deployments.core.node_argv import command as _command
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from deployments.core.health_values import HealthCheck
 
 
 def facts(services: Iterable[str] = ()) -> Argv:
@@ -145,6 +148,16 @@ def logs(
     """The journal of a service, oldest first: at most 99999 ``lines`` (200), since a UTC epoch, holding a text."""
     argv = _command("logs", service=service, lines=lines, grep=grep, since=since)
     return (*argv, "--follow") if follow else argv
+
+
+def probe(service: str, check: HealthCheck) -> Argv:
+    """Ask a health check on the node, once: ``good`` and ``said``. At most 5 s, of a command 12 s.
+
+    The words of a command go to standard input: ``probe_input``.
+    """
+    if check.kind == COMMAND:
+        return _command("probe", service=service, kind=check.kind)
+    return _command("probe", service=service, kind=check.kind, port=check.port, path=check.path or None)
 
 
 def prune(

@@ -7,10 +7,13 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from deployments.core.health_values import COMMAND
 from ffsweb.sealed import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from deployments.core.health_values import HealthCheck
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,11 @@ class ArchiveItem:
     name: str
     sha256: str
     size: int
+
+
+def probe_input(check: HealthCheck) -> bytes | None:
+    """For ``probe``: the words of a command; None for what goes by address."""
+    return json.dumps(list(check.words)).encode() if check.kind == COMMAND else None
 
 
 def _line(value: Mapping[str, object]) -> bytes:

@@ -23,6 +23,7 @@ class Desired:
     ``certificate`` is its version on a node ("" for none) with ``certificate_days`` left; ``credentials`` is the
     version of the sealed settings ("" for none), and ``credential_names`` what is in it.
     ``watched_because`` says why it is this ``mode``, and ``unfit`` why the image cannot run in it ("" if it can).
+    ``health`` says which health check the gate asks ("" for none), ``unhealthy`` why it cannot ("" if it can).
     """
 
     key: str
@@ -37,6 +38,8 @@ class Desired:
     mode: Mode = Mode.SUPERVISOR
     watched_because: str = ""
     unfit: str = ""
+    health: str = ""
+    unhealthy: str = ""
     files: FileTree = field(default_factory=FileTree)
     certificate: str = ""
     certificate_days: int | None = None

@@ -51,6 +51,7 @@ def preflight(desired: Desired, held: Held, files: FilesPlan, layers: LayersPlan
         _pending(service),
         _unit_on_node(held, service),
         _supervision(desired),
+        _health(desired),
     )
 
 
@@ -182,10 +183,15 @@ def _supervision(desired: Desired) -> Check:
     if desired.unfit:
         return Check("Supervision", AMBER, f"{said} But it seems not to fit: {desired.unfit}")
     if desired.mode is Mode.NONE:
-        return Check(
-            "Supervision", AMBER, f"{said} Nobody says that the service is ready: only a crash will be noticed."
-        )
+        ready = "After the gate" if desired.health else "Nobody says that the service is ready:"
+        return Check("Supervision", AMBER, f"{said} {ready} only a crash will be noticed.")
     return Check("Supervision", GREEN, said)
+
+
+def _health(desired: Desired) -> Check:
+    if desired.unhealthy:
+        return Check("Health check", RED, f"{desired.unhealthy} Change the service's health check or its ports.")
+    return Check("Health check", GREEN, desired.health or "The service has none.")
 
 
 def unit_digest(text: str) -> str:

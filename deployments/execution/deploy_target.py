@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from django.utils import timezone
 
 from deployments.core import node_commands
-from deployments.core.gates import FAILED, GateSpec
+from deployments.core.gates import FAILED
 from deployments.core.node_events import NOT_CONFIRMED, Refused
 from deployments.core.plan import Held, effect_hash, make_plan
 from deployments.core.plan import Plan as PlanValue
 from deployments.execution import readings, stage
 from deployments.execution.conversation import Conversation
 from deployments.execution.errors import Gone, TargetFailed
+from deployments.execution.probing import gate_spec
 from deployments.execution.small import contact
 from deployments.execution.watch import show_journal, watch
 from deployments.models.desired import desired, running_files
@@ -122,13 +123,7 @@ class DeployTarget:
         """Watch the service until it stayed well for the settle window; raises TargetFailed with what was seen."""
         if self._confirmed:
             return
-        spec = GateSpec(
-            mode=self.wanted.mode,
-            image_id=self.wanted.image_id,
-            began=self.began or time.monotonic(),
-            start_timeout=float(self.service.start_timeout),
-            settle=float(self.service.settle),
-        )
+        spec = gate_spec(self.service, self.wanted, began=self.began or time.monotonic())
         with self._line.failures(), self.context.step("gate", self.target) as step:
             verdict, samples = watch(self.context, self._line, self.service.name, spec)
             step.evidence({"samples": samples, "verdict": verdict.state, "reasons": list(verdict.reasons)})

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from deployments.core import node_commands
-from deployments.core.gates import FAILED, PASSED, GateSpec, Sample, Verdict, judge
+from deployments.core.gates import FAILED, PASSED, GateSpec, Sample, Verdict, judge, to_be_probed
 from deployments.execution.errors import NODE_ERRORS
+from deployments.execution.probing import probed
 
 if TYPE_CHECKING:
     from deployments.execution.conversation import Conversation
@@ -26,7 +28,7 @@ def watch(context: Context, line: Conversation, service: str, spec: GateSpec) ->
     verdict = judge(spec, samples, time.monotonic())
     while verdict.state not in {PASSED, FAILED}:
         context.checkpoint()
-        _sample(context, line, service, samples)
+        _sample(context, line, service, spec, samples)
         verdict = judge(spec, samples, time.monotonic())
         if verdict.state not in {PASSED, FAILED}:
             context.stop.wait(SAMPLE_EVERY)
@@ -44,7 +46,7 @@ def show_journal(line: Conversation, service: str) -> None:
         line.log(f"Its journal could not be read: {error}", "warning")
 
 
-def _sample(context: Context, line: Conversation, service: str, samples: list[Sample]) -> None:
+def _sample(context: Context, line: Conversation, service: str, spec: GateSpec, samples: list[Sample]) -> None:
     try:
         facts, _ = line.program().facts((service,))
     except NODE_ERRORS as error:
@@ -54,4 +56,7 @@ def _sample(context: Context, line: Conversation, service: str, samples: list[Sa
         return
     found = facts.service(service)
     if found is not None:
-        samples.append(Sample.of(found, time.monotonic()))
+        sample = Sample.of(found, time.monotonic())
+        if to_be_probed(spec, sample):
+            sample = replace(sample, probes=probed(context, line, service, spec))
+        samples.append(sample)

@@ -10,6 +10,7 @@ from django.core.exceptions import ValidationError
 
 from certificates.models import Certificate
 from deployments.core.firewall import SSH_PORT
+from deployments.core.health import HealthCheckError, health_check, tcp_ports
 from deployments.core.node_argv import RESERVED_SERVICES
 from deployments.models import Service
 from deployments.nodekit.supervisor.probe import parse_probe
@@ -31,13 +32,26 @@ class ServiceForm(forms.ModelForm):
 
     class Meta:
         model = Service
-        fields = ["name", "ports", "certificate", "supervision", "probe", "watchdog", "start_timeout", "settle"]
+        fields = [
+            "name",
+            "ports",
+            "certificate",
+            "supervision",
+            "probe",
+            "watchdog",
+            "start_timeout",
+            "settle",
+            "health_check",
+            "health_from",
+        ]
         labels = {
             "supervision": "Supervision",
             "probe": "Probe",
             "watchdog": "Watchdog",
             "start_timeout": "Start timeout",
             "settle": "Settle window",
+            "health_check": "Health check",
+            "health_from": "Health check asked from",
         }
         help_texts = {
             "name": "Its instance name on the node, such as www.",
@@ -48,6 +62,12 @@ class ServiceForm(forms.ModelForm):
             "watchdog": "Seconds of silence after which systemd restarts it; 0 if the image sends no pings.",
             "start_timeout": "Seconds until the new release must be ready.",
             "settle": "Seconds that a new release has to stay well before it counts as live.",
+            "health_check": "What a new release has to answer well before it counts as live, at a port that is "
+            "published on the host: https://:443/healthz, http://:8080/ or tcp://:5432. Or a command that is run in "
+            "the container: command: /app/check --fast. Statuses from 200 to 399 are good; certificates are not "
+            "verified. Empty: none is asked.",
+            "health_from": "From the node it proves that the service answers, from the dashboard also that the "
+            "network lets somebody through to it. A command is run on the node.",
         }
 
     def __init__(self, *args: Any, node: Any, **kwargs: Any) -> None:
@@ -59,6 +79,7 @@ class ServiceForm(forms.ModelForm):
         certificate.empty_label = "None"
         for name, low, high in (("start_timeout", 5, 3600), ("settle", 0, 3600), ("watchdog", 0, 3600)):
             self.fields[name].widget.attrs.update(min=low, max=high)
+        self.fields["health_from"].required = False
         if self.instance.pk:
             self.initial["ports"] = " ".join(_text(port) for port in self.instance.ports)
 
@@ -111,6 +132,26 @@ class ServiceForm(forms.ModelForm):
         except ValueError as error:
             raise ValidationError(f"{error}.") from error
         return text
+
+    def clean_health_check(self) -> str:
+        """Without the spaces around it; ``clean`` looks at the rest."""
+        text: str = self.cleaned_data["health_check"]
+        return text.strip()
+
+    def clean_health_from(self) -> str:
+        """As it was, if nothing was chosen."""
+        chosen: str = self.cleaned_data["health_from"]
+        return chosen or self.instance.health_from
+
+    def clean(self) -> dict[str, Any]:
+        """A health check that fits the ports."""
+        cleaned = super().clean() or self.cleaned_data
+        if {"health_check", "health_from", "ports"} <= cleaned.keys():
+            try:
+                health_check(cleaned["health_check"], cleaned["health_from"], tcp_ports(cleaned["ports"]))
+            except HealthCheckError as error:
+                self.add_error("health_check", str(error))
+        return cleaned
 
     def clean_settle(self) -> int:
         """At most an hour."""

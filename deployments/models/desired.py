@@ -10,6 +10,8 @@ from functools import cache
 
 from deployments.core.facts import NodeFacts
 from deployments.core.filetree import FileTree
+from deployments.core.health import HealthCheckError
+from deployments.core.health_values import in_words
 from deployments.core.plan import Desired, Held, Layer
 from deployments.core.quadlet import Mode, Port, UnitSpec, render
 from deployments.nodekit.supervisor.onefile import source
@@ -82,6 +84,7 @@ def desired(
         operation=operation,
         start_timeout=service.start_timeout,
     )
+    health, unhealthy = _health(service)
     return Desired(
         key=service.resource,
         project=service.project.name,
@@ -96,12 +99,23 @@ def desired(
         mode=mode,
         watched_because=watched.reason,
         unfit=unfit_for(mode, image),
+        health=health,
+        unhealthy=unhealthy,
         files=release.files.tree() if release.files else FileTree(),
         certificate=unit.certificate,
         certificate_days=certificate.days_left(now) if certificate else None,
         credentials=version,
         credential_names=names,
     )
+
+
+def _health(service: Service) -> tuple[str, str]:
+    """What a plan says of the health check, and what is wrong with it."""
+    try:
+        check = service.health()
+    except HealthCheckError as error:
+        return "", str(error)
+    return (in_words(check, service.health_from) if check else ""), ""
 
 
 def image_of(release: Release, facts: NodeFacts | None) -> Image:

@@ -6,6 +6,8 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.urls import reverse
 
+from deployments.core import health
+from deployments.core.health_values import BOTH, DASHBOARD, NODE, HealthCheck
 from deployments.core.quadlet_values import WATCHDOG_SECONDS
 from ffsweb.accounts.models import Project, User
 
@@ -24,6 +26,14 @@ class Supervision(models.TextChoices):
     OWN = "own", "Own: the image notifies by itself"
     HEALTH = "health", "Health: podman's health check"
     NONE = "none", "None: settle window only"
+
+
+class HealthFrom(models.TextChoices):
+    """Where a service's health check is asked from."""
+
+    NODE = NODE, "The node"
+    DASHBOARD = DASHBOARD, "The dashboard"
+    BOTH = BOTH, "Both"
 
 
 class ServiceQuerySet(models.QuerySet["Service"]):
@@ -54,6 +64,12 @@ class Service(models.Model):
     )
     start_timeout = models.PositiveIntegerField(default=120, help_text="Seconds until READY.")
     settle = models.PositiveIntegerField(default=20, help_text="Seconds that a new release has to stay well.")
+    health_check = models.CharField(
+        max_length=health.MAX_LINE,
+        blank=True,
+        help_text="Asked by the gate: https://:443/healthz, http://:8080/, tcp://:5432, command: /app/check --fast.",
+    )
+    health_from = models.CharField(max_length=12, choices=HealthFrom.choices, default=HealthFrom.NODE)
     certificate = models.ForeignKey(
         "certificates.Certificate", null=True, blank=True, on_delete=models.RESTRICT, related_name="services"
     )
@@ -83,6 +99,10 @@ class Service(models.Model):
     def get_absolute_url(self) -> str:
         """Its page. No query if node and project were selected."""
         return reverse("deployments:service", args=[self.project.name, self.node.name, self.name])
+
+    def health(self) -> HealthCheck | None:
+        """Its health check; None if it has none. Raises HealthCheckError for one that its ports no longer allow."""
+        return health.health_check(self.health_check, self.health_from, health.tcp_ports(self.ports))
 
     @property
     def resource(self) -> str:

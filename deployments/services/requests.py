@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from django.db import transaction
 
-from deployments.services.holding import whole_node
+from deployments.services.holding import busy_by_name, whole_node
 from ffsweb.audit.services import record
 from ffsweb.operations.services import Target, enqueue
 
@@ -32,10 +32,8 @@ def request_reading(*, node: Node, actor: User, request: HttpRequest | None = No
     )
 
 
-def request_enrolment(
-    *, node: Node, actor: User, wait: bool = False, request: HttpRequest | None = None
-) -> Operation:
-    """Make the first contact with a node, held with all its services; raises Busy, or with ``wait`` waits."""
+def request_enrolment(*, node: Node, actor: User, request: HttpRequest | None = None) -> Operation:
+    """Make the first contact with a node, which is held with all its services; raises Busy."""
     return _request(
         kind="enrol",
         title=f"First contact with {node}",
@@ -43,15 +41,12 @@ def request_enrolment(
         actor=actor,
         target=node,
         holds=whole_node(node),
-        wait=wait,
         request=request,
     )
 
 
-def request_control(
-    *, service: Service, verb: str, actor: User, wait: bool = False, request: HttpRequest | None = None
-) -> Operation:
-    """``start``, ``stop`` or ``restart`` a service; raises Busy, or with ``wait`` waits."""
+def request_control(*, service: Service, verb: str, actor: User, request: HttpRequest | None = None) -> Operation:
+    """``start``, ``stop`` or ``restart`` a service; raises Busy."""
     return _request(
         kind="control",
         title=f"{verb.capitalize()} {service}",
@@ -60,7 +55,6 @@ def request_control(
         target=service,
         params={"verb": verb},
         holds=[service.resource],
-        wait=wait,
         request=request,
     )
 
@@ -115,9 +109,8 @@ def _request(
     request: HttpRequest | None,
     params: dict[str, object] | None = None,
     holds: list[str] | None = None,
-    wait: bool = False,
 ) -> Operation:
-    with transaction.atomic():
+    with busy_by_name(), transaction.atomic():
         operation = enqueue(
             kind=kind,
             project=project,
@@ -126,14 +119,13 @@ def _request(
             params=params or {},
             targets=[Target(key=target.resource, label=str(target))],
             holds=holds or [],
-            wait=wait,
         )
         record(
             actor=actor,
             action=f"operation.{kind}",
             project=project,
             target=str(target),
-            detail={"operation": operation.pk, **(params or {}), **({"wait": True} if wait else {})},
+            detail={"operation": operation.pk, **(params or {})},
             request=request,
         )
     return operation

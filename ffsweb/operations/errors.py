@@ -25,23 +25,10 @@ class OperationError(Exception):
 
 
 class Busy(OperationError):
-    """``resource`` is held by operation ``holder_id`` (``holder_title``), asked for by ``actor``, ``since`` (UTC).
-
-    With ``waits`` it is not held, but that operation asked for it earlier and waits. ``before``: how many wait for
-    what was asked for. ``reason``: all that in a sentence.
-    """
+    """``resource`` is held by operation ``holder_id`` (``holder_title``), asked for by ``actor``, ``since`` (UTC)."""
 
     def __init__(
-        self,
-        *,
-        resource: str,
-        label: str,
-        holder_id: int,
-        holder_title: str,
-        actor: str,
-        since: datetime,
-        waits: bool = False,
-        before: int = 0,
+        self, *, resource: str, label: str, holder_id: int, holder_title: str, actor: str, since: datetime
     ) -> None:
         self.resource = resource
         self.label = label
@@ -49,13 +36,10 @@ class Busy(OperationError):
         self.holder_title = holder_title
         self.actor = actor
         self.since = since
-        self.waits = waits
-        self.before = before
-        self.reason = (
-            f"{label} is {'awaited' if waits else 'in use'} since {since:%Y-%m-%d %H:%M:%S} UTC by operation "
-            f"{holder_id} “{holder_title}”, which {actor} asked for."
+        super().__init__(
+            f"{label} is in use since {since:%Y-%m-%d %H:%M:%S} UTC by operation {holder_id} “{holder_title}”, "
+            f"which {actor} asked for. Nothing was started. Wait for it to end, or cancel it."
         )
-        super().__init__(f"{self.reason} Nothing was started. Wait for it to end, or cancel it.")
 
 
 class UnknownKind(OperationError):

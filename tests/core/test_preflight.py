@@ -157,3 +157,18 @@ def test_versions_are_read(text: str, version: tuple[int, int] | None) -> None:
 )
 def test_sizes_are_shown(count: int, text: str) -> None:
     assert shown_bytes(count) == text
+
+
+def test_the_health_check_is_told_of_and_one_that_cannot_be_asked_is_refused() -> None:
+    assert rows()["Health check"].text == "The service has none."
+    asked = replace(DESIRED, health="The gate asks tcp://:5432 from the node.")
+    assert rows(asked)["Health check"] == Check("Health check", "green", asked.health)
+    odd = rows(replace(DESIRED, unhealthy="The service does not publish TCP port 1."))["Health check"]
+    assert (odd.verdict, odd.text.startswith("The service does not publish TCP port 1. Change")) == ("red", True)
+
+
+def test_a_service_that_nobody_watches_but_its_health_check_is_told_of_so() -> None:
+    nobody = replace(DESIRED, mode=Mode.NONE)
+    assert "Nobody says that the service is ready: only a crash" in rows(nobody)["Supervision"].text
+    checked = replace(nobody, health="The gate asks tcp://:5432 from the node.")
+    assert rows(checked)["Supervision"].text.endswith("After the gate only a crash will be noticed.")

@@ -53,6 +53,8 @@ class SimulatedNode:
         self.signers: set[str] | None = None
         self.lies = False
         self.journal: list[str] = []
+        self.probes: list[dict[str, Any]] = []
+        self.asked: list[dict[str, Any]] = []
         self.busy: set[str] = set()
         self.collisions: list[str] = []
         self._lock = threading.Lock()
@@ -120,6 +122,13 @@ class SimulatedNode:
 
     def _control(self, _options: dict[str, str], _stdin: bytes) -> dict[str, Any]:
         return {"ok": True, "events": [{"event": "log", "text": text} for text in self.journal]}
+
+    def _probe(self, options: dict[str, str], stdin: bytes) -> dict[str, Any]:
+        """What is next in ``probes``, the last of them for ever; a good answer if there is none."""
+        self.asked.append(options | ({"words": json.loads(stdin)} if stdin else {}))
+        if not self.probes:
+            return {"ok": True, "good": True, "said": "answered 200"}
+        return dict(self.probes.pop(0) if len(self.probes) > 1 else self.probes[0])
 
     def _rekey_host(self, options: dict[str, str], _stdin: bytes) -> dict[str, Any]:
         if not {"activate", "confirm"} & set(options):

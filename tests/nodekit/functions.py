@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 def run(program: Program, lines: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     """What becomes of these lines of bash after all functions, in a process of its own."""
     whole = assemble(root=str(program.root)).rpartition('main "$@"')[0]
-    return subprocess.run(["bash", "-c", f"{whole}\n{lines}"], input=stdin, capture_output=True, check=False, env={})
+    # As a file: the kernel takes no argument of 128 KiB.
+    file = program.root.parent / "functions.bash"
+    file.write_text(f"{whole}\n{lines}")
+    return subprocess.run(["bash", str(file)], input=stdin, capture_output=True, check=False, env={})
 
 
 def printed(program: Program, lines: str) -> list[str]:

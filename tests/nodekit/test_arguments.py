@@ -55,6 +55,7 @@ VERBS = {
     "run-switch": {"service": "www", "op": "o1"},
     "run-rollback": {"service": "www", "op": "o1"},
     "logs": {"service": "www", "lines": "10", "since": "1", "grep": "x"},
+    "probe": {"service": "www", "kind": "https", "port": "443", "path": "/healthz"},
     "prune": {"fence": "1.1", "service": "www", "keep": "1,2", "keep-images": f"sha256:{HEX}"},
     "remove": {"fence": "1.1", "service": "www"},
     "check-unit": {"service": "www"},
@@ -77,10 +78,19 @@ BAD = {
     "lines": ("0", "-1", "+5", "all", "100000", ""),
     "since": ("-1", "yesterday", "@1", "1" * 11, ""),
     "grep": ("", "x\n", "x\x1b[0m", "x" * 201),
+    "kind": ("", "ftp", "HTTP", "file", "https://", "tcp ", "http\n"),
+    "port": ("", "0", "-1", "080", "65536", "99999", "443;id", "1e3", "443\n", "0x50", " 80"),
+    "path": (
+        *("", "healthz", "//\n", "/a b", "/a\r\nHost: x", "/\x01", "/a#b", '/"', "/`id`", "/\\", "/{a}"),
+        *("/é", "/a" + "b" * 200, "-o/etc/passwd"),
+    ),
     "keep": ("", "1,", ",1", "1,,2", "1,../2", "all", ",".join(["1"] * 101)),
     "keep-images": (HEX, "all", f"sha256:{HEX},"),
     "activate": ("SHA256:" + "A" * 42, "MD5:00", "SHA256:" + "A" * 44, ""),
 }
+
+
+OPTIONAL = {"base", "lines", "since", "grep", "keep-images", "activate"}
 
 
 def argv(verb: str, options: dict[str, str]) -> list[str]:
@@ -111,7 +121,7 @@ def test_every_verb_looks_at_all_of_its_values(program: Program, verb: str) -> N
 @pytest.mark.parametrize("verb", VERBS)
 def test_missing_repeated_and_unknown_options_are_refused(program: Program, verb: str) -> None:
     options = VERBS[verb]
-    needed = [name for name in options if name not in {"base", "lines", "since", "grep", "keep-images", "activate"}]
+    needed = [name for name in options if name not in OPTIONAL]
     for name in needed:
         said = program(*argv(verb, {key: value for key, value in options.items() if key != name}))
         assert said.code == "bad-argument", (name, said)

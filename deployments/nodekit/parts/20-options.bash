@@ -10,6 +10,10 @@ readonly project_pattern='[a-z][a-z0-9-]{0,31}'
 readonly operation_pattern='[A-Za-z0-9][A-Za-z0-9-]{0,63}'
 readonly credential_pattern='(env\.[A-Za-z_][A-Za-z0-9_]{0,127}|cert_pass)'
 
+readonly port_pattern='[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]'
+# What RFC 3986 lets stand in a path and a query.
+readonly path_pattern='/[A-Za-z0-9._~!$&()*+,;=:@%/?'"'"'-]{0,199}'
+
 declare -rA option_pattern=(
   [fence]="$counter\.$counter"
   [service]="$service_pattern"
@@ -29,6 +33,9 @@ declare -rA option_pattern=(
   [keep-certificates]="$certificate_pattern(,$certificate_pattern){0,99}"
   [keep-credentials]="$version_pattern(,$version_pattern){0,99}"
   [keep-images]="sha256:$hex64(,sha256:$hex64){0,99}"
+  [kind]='https?|tcp|command'
+  [port]="$port_pattern"
+  [path]="$path_pattern"
   [activate]='SHA256:[A-Za-z0-9+/]{43}'
   [confirm]='SHA256:[A-Za-z0-9+/]{43}'
 )
