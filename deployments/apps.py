@@ -7,13 +7,15 @@ class DeploymentsConfig(AppConfig):
     name = "deployments"
 
     def ready(self) -> None:
-        """Tell the engine which function runs which kind of operation, and the accounts when a project may not go."""
+        """Tell the engine what runs each kind and what is called how, and the accounts when a project may not go."""
         from deployments.execution import convert, deploy, imports, registry_pull, small, upgrade
         from deployments.services.guards import project_is_idle
+        from deployments.services.holding import name_resources
         from ffsweb.accounts.projects import removal_guards
         from ffsweb.operations import kinds
 
         removal_guards.append(project_is_idle)
+        name_resources()
 
         kinds.register("deploy", deploy.deploy)
         kinds.register(convert.KIND, convert.prepare)

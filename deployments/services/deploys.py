@@ -15,7 +15,6 @@ from deployments.core.quadlet import UnitError
 from deployments.models import HostKey, Node, Plan, Reading, Release, Service
 from deployments.models.desired import desired, held, image_of, running_number
 from deployments.services.file_estimates import with_estimates
-from deployments.services.holding import busy_by_name
 from deployments.services.transfers import Transfers
 from ffsweb.audit.services import record
 from ffsweb.operations.services import Busy, Target, enqueue
@@ -68,11 +67,15 @@ def is_stale(plan: Plan) -> bool:
     return effect_hash(fresh) != effect_hash(value) or fresh.refused != value.refused
 
 
-def request_deploy(*, plan: Plan, actor: User, request: HttpRequest | None = None) -> Operation:
-    """Put exactly this plan to work; raises Refused or Busy, and then nothing was started. Audited either way."""
+def request_deploy(*, plan: Plan, actor: User, wait: bool = False, request: HttpRequest | None = None) -> Operation:
+    """Put exactly this plan to work; raises Refused or Busy, and then nothing was started. Audited either way.
+
+    With ``wait`` it waits for what others hold instead. It stays bound to the plan: when its turn comes, each node is
+    read and compared with the plan before anything is touched, and a change ends it.
+    """
     try:
-        with busy_by_name(), transaction.atomic():
-            return _start(plan, actor, request)
+        with transaction.atomic():
+            return _start(plan, actor, request, wait=wait)
     except (Busy, Refused) as error:
         record(
             actor=actor,
@@ -84,7 +87,7 @@ def request_deploy(*, plan: Plan, actor: User, request: HttpRequest | None = Non
         raise
 
 
-def _start(plan: Plan, actor: User, request: HttpRequest | None) -> Operation:
+def _start(plan: Plan, actor: User, request: HttpRequest | None, *, wait: bool) -> Operation:
     try:
         value = plan.parsed()
     except PlanError as error:
@@ -112,13 +115,15 @@ def _start(plan: Plan, actor: User, request: HttpRequest | None) -> Operation:
         targets=[Target(key=service.resource, label=str(service)) for service in services],
         holds=_holds(services),
         plan_hash=plan.hash,
+        wait=wait,
     )
     record(
         actor=actor,
         action="deploy.request",
         project=plan.project,
         target=str(release),
-        detail={"plan": plan.hash, "operation": operation.pk, "services": [str(service) for service in services]},
+        detail={"plan": plan.hash, "operation": operation.pk, "services": [str(service) for service in services]}
+        | ({"wait": True} if wait else {}),
         request=request,
     )
     return operation

@@ -2,37 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable
 
 from deployments.models import Node, Service
-from ffsweb.operations.errors import Busy
-from ffsweb.operations.models import Hold
+from ffsweb.operations import naming
+from ffsweb.operations.models import Hold, Wish
 
 
-@contextmanager
-def busy_by_name() -> Iterator[None]:
-    """Lets Busy name the node or the service that is held. Two queries, if it is raised; use it outside of atomic."""
-    try:
-        yield
-    except Busy as busy:
-        raise Busy(
-            resource=busy.resource,
-            label=_name(busy.resource) or busy.label,
-            holder_id=busy.holder_id,
-            holder_title=busy.holder_title,
-            actor=busy.actor,
-            since=busy.since,
-        ) from busy
+def name_resources() -> None:
+    """Let the engine name the node or the service that is held or awaited. One query for each kind."""
+    naming.register("node", _nodes)
+    naming.register("service", _services)
 
 
 def refuse_if_held(row: Node | Service, resources: Iterable[str], busy: type[Exception], nothing: str) -> None:
-    """Raise ``busy`` with who holds one of ``resources``; ``nothing`` says what was not done. One query."""
-    held = Hold.objects.filter(resource__in=list(resources)).select_related("operation").first()
-    if held is not None:
+    """Raise ``busy`` with who holds or awaits one of ``resources``; ``nothing`` says what was not done. Two queries.
+
+    What somebody waits for stays as it was planned: the change would be for an operation that was asked for earlier.
+    """
+    keys = list(resources)
+    held = Hold.objects.filter(resource__in=keys).select_related("operation").first()
+    found = held or Wish.objects.filter(resource__in=keys).select_related("operation").first()
+    if found is not None:
         raise busy(
-            f"{row} is in use by operation {held.operation_id} “{held.operation.title}”, which "
-            f"{held.operation.actor_name} asked for. {nothing}: wait for its end, or cancel it."
+            f"{row} is {'in use' if held else 'awaited'} by operation {found.operation_id} "
+            f"“{found.operation.title}”, which {found.operation.actor_name} asked for. {nothing}: wait for its end, "
+            "or cancel it."
         )
 
 
@@ -41,10 +36,9 @@ def whole_node(node: Node) -> list[str]:
     return [node.resource, *(service.resource for service in node.services.all())]
 
 
-def _name(resource: str) -> str:
-    kind, _, pk = resource.partition(":")
-    if kind == "node":
-        return str(Node.objects.filter(pk=int(pk)).first() or "")
-    if kind == "service":
-        return str(Service.objects.select_related("node").filter(pk=int(pk)).first() or "")
-    return ""
+def _nodes(keys: Collection[int]) -> dict[int, str]:
+    return {pk: str(node) for pk, node in Node.objects.in_bulk(keys).items()}
+
+
+def _services(keys: Collection[int]) -> dict[int, str]:
+    return {pk: str(service) for pk, service in Service.objects.select_related("node").in_bulk(keys).items()}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from django.db import transaction
 
-from deployments.services.holding import busy_by_name, whole_node
+from deployments.services.holding import whole_node
 from ffsweb.audit.services import record
 from ffsweb.operations.services import Target, enqueue
 
@@ -32,8 +32,10 @@ def request_reading(*, node: Node, actor: User, request: HttpRequest | None = No
     )
 
 
-def request_enrolment(*, node: Node, actor: User, request: HttpRequest | None = None) -> Operation:
-    """Make the first contact with a node, which is held with all its services; raises Busy."""
+def request_enrolment(
+    *, node: Node, actor: User, wait: bool = False, request: HttpRequest | None = None
+) -> Operation:
+    """Make the first contact with a node, held with all its services; raises Busy, or with ``wait`` waits."""
     return _request(
         kind="enrol",
         title=f"First contact with {node}",
@@ -41,12 +43,15 @@ def request_enrolment(*, node: Node, actor: User, request: HttpRequest | None = 
         actor=actor,
         target=node,
         holds=whole_node(node),
+        wait=wait,
         request=request,
     )
 
 
-def request_control(*, service: Service, verb: str, actor: User, request: HttpRequest | None = None) -> Operation:
-    """``start``, ``stop`` or ``restart`` a service; raises Busy."""
+def request_control(
+    *, service: Service, verb: str, actor: User, wait: bool = False, request: HttpRequest | None = None
+) -> Operation:
+    """``start``, ``stop`` or ``restart`` a service; raises Busy, or with ``wait`` waits."""
     return _request(
         kind="control",
         title=f"{verb.capitalize()} {service}",
@@ -55,6 +60,7 @@ def request_control(*, service: Service, verb: str, actor: User, request: HttpRe
         target=service,
         params={"verb": verb},
         holds=[service.resource],
+        wait=wait,
         request=request,
     )
 
@@ -109,8 +115,9 @@ def _request(
     request: HttpRequest | None,
     params: dict[str, object] | None = None,
     holds: list[str] | None = None,
+    wait: bool = False,
 ) -> Operation:
-    with busy_by_name(), transaction.atomic():
+    with transaction.atomic():
         operation = enqueue(
             kind=kind,
             project=project,
@@ -119,13 +126,14 @@ def _request(
             params=params or {},
             targets=[Target(key=target.resource, label=str(target))],
             holds=holds or [],
+            wait=wait,
         )
         record(
             actor=actor,
             action=f"operation.{kind}",
             project=project,
             target=str(target),
-            detail={"operation": operation.pk, **(params or {})},
+            detail={"operation": operation.pk, **(params or {}), **({"wait": True} if wait else {})},
             request=request,
         )
     return operation

@@ -14,6 +14,7 @@ from deployments.models.board import fleet_board, newest_live, service_state
 from deployments.models.supervision import supervision_of
 from deployments.services import instances as services
 from deployments.services import requests
+from deployments.views.busy import BY_ITSELF, busy_page, wants_to_wait
 from deployments.views.nodes import find_node
 from ffsweb.accounts.access import ProjectRequest, project_view
 from ffsweb.accounts.models import Role
@@ -134,15 +135,17 @@ def remove(request: ProjectRequest, project: str, node: str, service: str) -> Ht
 @project_view(Role.OPERATOR)
 @require_POST
 def control(request: ProjectRequest, project: str, node: str, service: str, verb: str) -> HttpResponse:
-    """Start, stop or restart."""
+    """Start, stop or restart; with ``wait``, when the service is free."""
     if verb not in {known for known, _, _ in VERBS}:
         raise Http404
     found = find_service(request, node, service)
     try:
-        operation = requests.request_control(service=found, verb=verb, actor=request.user, request=request)
+        operation = requests.request_control(
+            service=found, verb=verb, actor=request.user, wait=wants_to_wait(request), request=request
+        )
     except Busy as busy:
-        messages.error(request, str(busy))
-        return go(request, found)
+        asked = f"{verb.capitalize()} {found}"
+        return busy_page(request, busy, asked=asked, promise=BY_ITSELF, back=found.get_absolute_url())
     return go(request, "operations:detail", operation.pk)
 
 

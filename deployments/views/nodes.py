@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
 from deployments.forms.node import NodeForm
@@ -12,6 +13,7 @@ from deployments.models import HostKey, Node
 from deployments.models.program import programs_on
 from deployments.services import nodes as services
 from deployments.services import requests
+from deployments.views.busy import BY_ITSELF, busy_page, wants_to_wait
 from ffsweb.accounts.access import ProjectRequest, project_view
 from ffsweb.accounts.models import Role
 from ffsweb.operations.models import Operation
@@ -134,10 +136,12 @@ def enrol(request: ProjectRequest, project: str, node: str) -> HttpResponse:
     """Make the first contact: finish the set-up and replace the bootstrap host key."""
     found = find_node(request, node)
     try:
-        operation = requests.request_enrolment(node=found, actor=request.user, request=request)
+        operation = requests.request_enrolment(
+            node=found, actor=request.user, wait=wants_to_wait(request), request=request
+        )
     except Busy as busy:
-        messages.error(request, str(busy))
-        return go(request, "deployments:node", project=project, node=node)
+        back = reverse("deployments:node", args=[project, node])
+        return busy_page(request, busy, asked=f"First contact with {found}", promise=BY_ITSELF, back=back)
     return go(request, "operations:detail", operation.pk)
 
 

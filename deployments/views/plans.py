@@ -7,11 +7,13 @@ import re
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from deployments.core.plan import PlanError
 from deployments.models import Plan, Release, Service
 from deployments.services import deploys
+from deployments.views.busy import BOUND_TO_PLAN, busy_page, wants_to_wait
 from ffsweb.accounts.access import ProjectRequest, project_view
 from ffsweb.accounts.models import Role
 from ffsweb.operations.services import Busy
@@ -57,11 +59,17 @@ def show(request: ProjectRequest, project: str, digest: str) -> HttpResponse:
 @project_view(Role.OPERATOR)
 @require_POST
 def deploy(request: ProjectRequest, project: str, digest: str) -> HttpResponse:
-    """Do exactly what the plan of this hash shows."""
+    """Do exactly what the plan of this hash shows; with ``wait``, when what it needs is free."""
     found = get_object_or_404(Plan, project=request.project, hash=digest)
     try:
-        operation = deploys.request_deploy(plan=found, actor=request.user, request=request)
-    except (Busy, deploys.Refused) as error:
+        operation = deploys.request_deploy(
+            plan=found, actor=request.user, wait=wants_to_wait(request), request=request
+        )
+    except Busy as busy:
+        asked = f"Deploy of release {found.parsed().release}"
+        back = reverse("deployments:plan", args=[project, digest])
+        return busy_page(request, busy, asked=asked, promise=BOUND_TO_PLAN, back=back)
+    except deploys.Refused as error:
         messages.error(request, str(error))
         return go(request, "deployments:plan", project=project, digest=digest)
     return go(request, "operations:detail", operation.pk)

@@ -8,6 +8,7 @@ from django.views.decorators.http import require_POST
 
 from deployments.forms.node import CordonForm
 from deployments.services import nodes, upkeep
+from deployments.views.busy import BY_ITSELF, busy_page, wants_to_wait
 from deployments.views.nodes import find_node
 from ffsweb.accounts.access import ProjectRequest, project_view
 from ffsweb.accounts.models import Role
@@ -18,15 +19,19 @@ from ffsweb.web.htmx import go
 @project_view(Role.OPERATOR)
 @require_POST
 def upgrade(request: ProjectRequest, project: str, node: str) -> HttpResponse:
-    """Give one node this ffsweb's ffs-node."""
+    """Give one node this ffsweb's ffs-node; with ``wait``, when it is free."""
     found = find_node(request, node)
     try:
         operation = upkeep.request_upgrade(
-            project=request.project, nodes=[found], actor=request.user, request=request
+            project=request.project,
+            nodes=[found],
+            actor=request.user,
+            wait=wants_to_wait(request),
+            request=request,
         )
     except Busy as busy:
-        messages.error(request, str(busy))
-        return go(request, found)
+        asked = f"Upgrade of ffs-node on {found}"
+        return busy_page(request, busy, asked=asked, promise=BY_ITSELF, back=found.get_absolute_url())
     return go(request, "operations:detail", operation.pk)
 
 

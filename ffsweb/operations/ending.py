@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
-from django.db.models import F, Max
+from django.db.models import F
 from django.db.models.functions import Now
-from django.utils import timezone
 
 from ffsweb.audit import services as audit
 
+from . import waiting
 from .contract import Outcome
 from .limits import RESEND_AFTER
-from .models import Hold, LogLine, Operation, OperationTarget, Question
+from .loglines import add_line, last_number
+from .models import Operation, OperationTarget, Question
 from .states import State, Stream, may_follow, of_target_at_the_end, severity
+
+__all__ = ["EndHook", "add_line", "end_hooks", "finish", "last_number", "park"]
 
 EndHook = Callable[[Operation, Outcome], None]
 
@@ -25,27 +28,11 @@ only what the database does. Apps append theirs in ``AppConfig.ready()``.
 """
 
 
-def last_number(operation_id: int) -> int:
-    """The number of the last line of the log; 0 if there is none. One query by index."""
-    found = LogLine.objects.filter(operation_id=operation_id).aggregate(last=Max("number"))["last"]
-    return int(found or 0)
-
-
-def add_line(operation_id: int, text: str, *, stream: Stream = Stream.INFO) -> None:
-    """Append a line, with the operation's row locked by the caller."""
-    LogLine.objects.create(
-        operation_id=operation_id,
-        number=last_number(operation_id) + 1,
-        at=timezone.now(),
-        stream=stream,
-        text=text,
-    )
-
-
 def finish(operation: Operation, outcome: Outcome) -> None:
     """End ``operation``, whose row the caller has locked in this transaction. Raises ValueError if it cannot end.
 
-    The end of what a person asked for goes into the audit log too. About ten queries, and those of ``end_hooks``.
+    What it held goes to those who wait for it. The end of what a person asked for goes into the audit log too. About
+    twelve queries, and those of ``end_hooks``.
     """
     if not may_follow(operation.condition, outcome.state):
         msg = f"operation {operation.pk} is {operation.state} and cannot become {outcome.state}"
@@ -55,7 +42,6 @@ def finish(operation: Operation, outcome: Outcome) -> None:
         state, message = of_target_at_the_end(target.condition, outcome.state)
         if state != target.state:
             OperationTarget.objects.filter(pk=target.pk).update(state=state, message=target.message or message)
-    Hold.objects.filter(operation=operation).delete()
     Operation.objects.filter(pk=operation.pk).update(
         state=outcome.state,
         message=outcome.message,
@@ -66,6 +52,7 @@ def finish(operation: Operation, outcome: Outcome) -> None:
         parked_reason="",
         revision=F("revision") + 1,
     )
+    waiting.give_back(operation)
     for hook in end_hooks:
         hook(operation, outcome)
     if operation.actor_name != audit.SYSTEM:  # what the dashboard does by itself would drown the rest

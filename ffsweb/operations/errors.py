@@ -25,10 +25,23 @@ class OperationError(Exception):
 
 
 class Busy(OperationError):
-    """``resource`` is held by operation ``holder_id`` (``holder_title``), asked for by ``actor``, ``since`` (UTC)."""
+    """``resource`` is held by operation ``holder_id`` (``holder_title``), asked for by ``actor``, ``since`` (UTC).
+
+    With ``waits`` it is not held, but that operation asked for it earlier and waits. ``before``: how many wait for
+    what was asked for. ``reason``: all that in a sentence.
+    """
 
     def __init__(
-        self, *, resource: str, label: str, holder_id: int, holder_title: str, actor: str, since: datetime
+        self,
+        *,
+        resource: str,
+        label: str,
+        holder_id: int,
+        holder_title: str,
+        actor: str,
+        since: datetime,
+        waits: bool = False,
+        before: int = 0,
     ) -> None:
         self.resource = resource
         self.label = label
@@ -36,10 +49,13 @@ class Busy(OperationError):
         self.holder_title = holder_title
         self.actor = actor
         self.since = since
-        super().__init__(
-            f"{label} is in use since {since:%Y-%m-%d %H:%M:%S} UTC by operation {holder_id} “{holder_title}”, "
-            f"which {actor} asked for. Nothing was started. Wait for it to end, or cancel it."
+        self.waits = waits
+        self.before = before
+        self.reason = (
+            f"{label} is {'awaited' if waits else 'in use'} since {since:%Y-%m-%d %H:%M:%S} UTC by operation "
+            f"{holder_id} “{holder_title}”, which {actor} asked for."
         )
+        super().__init__(f"{self.reason} Nothing was started. Wait for it to end, or cancel it.")
 
 
 class UnknownKind(OperationError):

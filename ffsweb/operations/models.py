@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
 from ffsweb.accounts.models import Project, User
 
+from .holds import Hold, Turnstile, Wish
 from .question import Question
 from .states import State, StepState, Stream
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
 
-__all__ = ["Fence", "Hold", "LogLine", "Operation", "OperationTarget", "Question", "Step"]
+__all__ = ["Fence", "Hold", "LogLine", "Operation", "OperationTarget", "Question", "Step", "Turnstile", "Wish"]
 
 
 def _choices(states: type[State | StepState | Stream]) -> list[tuple[str, str]]:
@@ -38,9 +39,10 @@ class OperationQuerySet(models.QuerySet["Operation"]):
         return self.filter(state__in=[State.QUEUED, State.RUNNING, State.PARKED])
 
     def claimable(self) -> OperationQuerySet:
-        """Those that a worker may take now: queued, parked and due, or running without a valid lease."""
+        """Those that a worker may take now: queued and waiting for nothing, parked and due, or running without a
+        valid lease."""
         return self.filter(
-            Q(state=State.QUEUED)
+            Q(~Exists(Wish.objects.filter(operation=OuterRef("pk"))), state=State.QUEUED)
             | Q(state=State.PARKED, resume_at__lte=Now())
             | Q(state=State.RUNNING, lease_until__lt=Now())
         )
@@ -190,17 +192,6 @@ class LogLine(models.Model):
 
     def __str__(self) -> str:
         return f"{self.number}: {self.text}"
-
-
-class Hold(models.Model):
-    """What an operation has for itself until it ends; deleted in the transaction that ends it."""
-
-    resource = models.CharField(max_length=80, unique=True)
-    operation = models.ForeignKey(Operation, on_delete=models.CASCADE, related_name="holds")
-    since = models.DateTimeField(auto_now_add=True)
-
-    def __str__(self) -> str:
-        return self.resource
 
 
 def _new_epoch() -> int:

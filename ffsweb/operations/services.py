@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
 from django.http import HttpRequest
@@ -15,11 +15,11 @@ from django.http import HttpRequest
 from ffsweb.accounts.models import Project, User
 from ffsweb.audit import services as audit
 
-from . import ending, messages, wakeup
+from . import ending, messages, waiting, wakeup
 from .contract import Outcome, Target
 from .errors import Busy, NotPossible
 from .limits import RESEND_AFTER
-from .models import Hold, Operation, OperationTarget
+from .models import Operation, OperationTarget
 from .states import State, Stream
 
 __all__ = ["Busy", "NotPossible", "Target", "cancel", "enqueue", "resume", "tick"]
@@ -37,11 +37,14 @@ def enqueue(
     targets: Sequence[Target],
     holds: Sequence[str],
     plan_hash: str = "",
+    wait: bool = False,
 ) -> Operation:
     """Put an operation into the queue, holding ``holds`` from now until it ends. Part of the caller's transaction.
 
-    ``actor`` None: the dashboard itself. Raises Busy, with nothing written, if one of ``holds`` is held. The worker
-    is told when the transaction is committed. The audit event of the request is the caller's. Five queries.
+    ``actor`` None: the dashboard itself. If one of ``holds`` is held, or somebody waits for it: raises Busy, with
+    nothing written; or, with ``wait``, the operation holds nothing and is not begun before it can have all of them,
+    in the order of asking (see ``waiting``). The worker is told when the transaction is committed, or when its turn
+    comes. The audit event of the request is the caller's. Eight queries.
     """
     with transaction.atomic():
         operation = Operation.objects.create(
@@ -56,8 +59,8 @@ def enqueue(
         OperationTarget.objects.bulk_create(
             OperationTarget(operation=operation, key=target.key, label=target.label[:200]) for target in targets
         )
-        _hold(operation, holds)
-        messages.send_on_commit(operation.pk)
+        if waiting.take(operation, holds, wait=wait):
+            messages.send_on_commit(operation.pk)
     return operation
 
 
@@ -116,8 +119,10 @@ def resume(operation: Operation, *, actor: User | None) -> None:
 def tick() -> int:
     """Send again what a worker could claim and nobody was told of lately; how many that were.
 
-    This is what makes the broker expendable: messages may be lost, doubled or flushed.
+    This is what makes the broker expendable: messages may be lost, doubled or flushed. Those that wait for something
+    that is free get it here too, should nobody have given it to them.
     """
+    waiting.serve_late()
     after = timedelta(seconds=RESEND_AFTER)
     due = list(
         Operation.objects.all().to_be_sent(after=after).order_by("pk").values_list("pk", flat=True)[:TICK_BATCH]
@@ -135,33 +140,3 @@ def tick() -> int:
 
 def _name(actor: User | None) -> str:
     return actor.get_username() if actor else audit.SYSTEM
-
-
-def _hold(operation: Operation, resources: Iterable[str]) -> None:
-    # Sorted, so that two operations that want the same things cannot wait for each other.
-    wanted = sorted(set(resources))
-    for _ in range(3):
-        try:
-            with transaction.atomic():
-                Hold.objects.bulk_create(Hold(resource=resource, operation=operation) for resource in wanted)
-        except IntegrityError:
-            held = Hold.objects.filter(resource__in=wanted).select_related("operation").order_by("resource").first()
-            if held is not None:
-                raise _busy(held) from None
-            # Its holder ended between the two queries: try again.
-        else:
-            return
-    msg = "What this needs is changing hands faster than it can be taken. Nothing was started; try again."
-    raise NotPossible(msg)
-
-
-def _busy(held: Hold) -> Busy:
-    target = held.operation.targets.filter(key=held.resource).first()
-    return Busy(
-        resource=held.resource,
-        label=target.label if target else held.resource,
-        holder_id=held.operation_id,
-        holder_title=held.operation.title,
-        actor=held.operation.actor_name,
-        since=held.since,
-    )

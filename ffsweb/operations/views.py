@@ -18,9 +18,10 @@ from django.views.decorators.http import require_GET, require_POST, require_safe
 from ffsweb.accounts.access import PersonRequest, member_view, project_view
 from ffsweb.accounts.models import Role
 
-from . import answers, ending, listing, rendering, services, slots
+from . import answers, ending, listing, rendering, services, slots, waiting
 from .access import OperationRequest, project_of, still_allowed
 from .models import Operation, Step
+from .states import State
 from .stream import EventStream, parse_cursor
 
 PAGE_LINES = 1_000
@@ -167,6 +168,7 @@ def _situation(request: OperationRequest, operation: Operation) -> dict[str, Any
         "steps": [(step, _step_state(step, operation)) for step in steps],
         "may_cancel": not operation.finished and request.role.includes(Role.OPERATOR),
         "question": None if operation.finished else operation.questions.open().first(),
+        "turn": waiting.turn_of(operation) if operation.state == State.QUEUED else None,
     }
 
 

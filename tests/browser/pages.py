@@ -76,6 +76,7 @@ PAGES = {
         f"operations:detail@{state}": ("alice", f"/operations/{{operations[{state}]}}/")
         for state in (
             "queued",
+            "waiting",
             "running",
             "parked",
             "succeeded",
@@ -116,7 +117,7 @@ NO_PAGES = {
     "node_upgrade", "nodes_upgrade", "node_cordon", "node_uncordon",
     "machine_butane", "machine_ignition", "service_control", "service_journal", "image_remove", "plan_make", "plan_deploy",
     "settings_import", "settings_set", "settings_remove", "operations:events", "operations:lines", "operations:text",
-    "operations:cancel", "system:home", "system:link_withdraw", "system:password_link", "system:act", "audit:all_csv",
+    "operations:cancel", "operations:answer", "system:home", "system:link_withdraw", "system:password_link", "system:act", "audit:all_csv",
     "audit:project_csv", "accounts:end_sessions", "livez", "readyz", "mfa_download_recovery_codes", "uploads", "upload",
     "upload_finish", "upload_discard", "store_collect", "projects:token_revoke", "registry_login_set",
     "registry_login_remove", "registry_ping", "registry_token", "registry_repository", "notify:mail_test",

@@ -91,23 +91,33 @@ MESSAGES = {
 def all_states(actor: User, chosen: list[Service]) -> dict[str, int]:
     """One operation in each state; their numbers by state, and that of a long journal."""
     project, targets = chosen[0].project, [Target(each.resource, str(each)) for each in chosen]
-    put = partial(services.enqueue, project=project, actor=actor, params={}, holds=[], plan_hash="5e" * 32)
+    put = partial(services.enqueue, project=project, actor=actor, params={}, plan_hash="5e" * 32)
     made: dict[str, int] = {}
 
     def run(name: str, work: Callable[[Context], Outcome], title: str, of: list[Target]) -> None:
         kinds.register(f"sample-{name}", work)
-        made[name] = put(kind=f"sample-{name}", title=title, targets=of).pk
+        made[name] = put(kind=f"sample-{name}", title=title, targets=of, holds=[]).pk
         runner.run(made[name])
 
     for state, message in MESSAGES.items():
         run(state, partial(_deploy, state=state, message=message), "Deploy release 3 to 2 services", targets)
     run("parked", _waits, "Deploy release 3 to www@bursa-1", targets[1:])
     run("journal", _journal, f"Journal of {chosen[0]}", targets[:1])
-    cancelled = put(kind="sample-read", title=f"Restart {chosen[1]}", targets=targets[1:])
+    cancelled = put(kind="sample-read", title=f"Restart {chosen[1]}", targets=targets[1:], holds=[])
     services.cancel(cancelled, actor=actor)
     made["cancelled"] = cancelled.pk
-    made["queued"] = put(kind="sample-read", title="Take in image: serbest-1.3.tar", targets=[]).pk
-    made["running"] = _running(put(kind="sample-read", title="Deploy release 3 to 2 services", targets=targets))
+    made["queued"] = put(kind="sample-read", title="Take in image: serbest-1.3.tar", targets=[], holds=[]).pk
+    made["running"] = _running(
+        put(
+            kind="sample-read",
+            title="Deploy release 3 to 2 services",
+            targets=targets,
+            holds=[each.resource for each in chosen],
+        )
+    )
+    made["waiting"] = put(
+        kind="sample-read", title=f"Restart {chosen[0]}", targets=targets[:1], holds=[chosen[0].resource], wait=True
+    ).pk
     return made
 
 

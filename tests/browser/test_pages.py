@@ -109,6 +109,21 @@ def test_a_page_is_fit_for_everybody(seeded: Seeded, people: People, name: str) 
     page.close()
 
 
+def test_what_is_in_use_is_told_on_a_fit_page_with_a_button_to_wait(seeded: Seeded, people: People) -> None:
+    page = people.page("bob")
+    page.goto(seeded.address("service"))
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_role("button", name="Queue it")).to_be_visible()
+    picture(page, "busy")
+    assert faults(page) == []
+    page.get_by_role("button", name="Queue it").click()
+    expect(page.get_by_text("It waits for its turn.")).to_be_visible()
+    expect(page.get_by_text("and comes first.")).to_be_visible()
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_text("Nothing was changed.").first).to_be_visible()
+    page.close()
+
+
 def test_a_second_factor_is_set_up_and_asked_for_on_fit_pages(seeded: Seeded, browser: Browser) -> None:
     own = People(browser, seeded.installation.address, PASSWORDS)
     page = own.page("leyla", locale="en-GB")

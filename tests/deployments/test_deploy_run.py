@@ -412,3 +412,35 @@ def test_what_was_removed_while_it_waited_says_so(site: Site, kind: str) -> None
     assert ended.state == "failed"
     assert ended.message.endswith("was removed from the dashboard. Nothing was done.")
     assert ended.message in log_of(ended)
+
+
+# Queued behind another.
+
+
+def queued(site: Site, first: Operation) -> Operation:
+    """Release 2, planned while the first one holds the service, and queued behind it."""
+    site.read(site.services[0])
+    plan = deploys.preview(release=site.releases[1], services=site.services[:1], actor=site.fleet.alice)
+    asked = deploys.request_deploy(plan=plan, actor=site.fleet.alice, wait=True)
+    assert not asked.holds.exists()
+    assert run(asked).state == "queued"  # also if a message came for it
+    assert run(first).state == "succeeded"
+    return run(asked)
+
+
+def test_a_deploy_that_was_queued_behind_a_restart_runs_when_that_has_ended(site: Site) -> None:
+    ended = queued(site, requests.request_control(service=site.services[0], verb="restart", actor=site.fleet.alice))
+    assert ended.state == "succeeded", ended.message
+    assert (site.node.release(), site.live()) == (2, site.releases[1])
+    assert not Hold.objects.exists()
+    numbered(ended)
+
+
+def test_a_deploy_that_was_queued_behind_one_that_changed_the_node_touches_nothing_and_says_so(site: Site) -> None:
+    ended = queued(site, site.ask())
+    assert ended.state == "failed"
+    assert "The node changed since the plan was made. Make a fresh plan." in ended.message
+    assert ended.message.endswith("Nothing that runs was touched.")
+    assert len(site.node.switches) == 1
+    assert (site.node.release(), site.live()) == (2, site.releases[1])
+    assert not Hold.objects.exists()

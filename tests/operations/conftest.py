@@ -68,7 +68,14 @@ Enqueue = Callable[..., Operation]
 
 @pytest.fixture
 def enqueue(project: Project, bob: User) -> Enqueue:
-    def put(kind: str, *, targets: tuple[services.Target, ...] = (), holds: tuple[str, ...] = (), **params: object):
+    def put(
+        kind: str,
+        *,
+        targets: tuple[services.Target, ...] = (),
+        holds: tuple[str, ...] = (),
+        wait: bool = False,
+        **params: object,
+    ):
         return services.enqueue(
             kind=kind,
             project=project,
@@ -77,6 +84,7 @@ def enqueue(project: Project, bob: User) -> Enqueue:
             params=params,
             targets=targets,
             holds=holds,
+            wait=wait,
         )
 
     return put

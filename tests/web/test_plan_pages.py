@@ -226,10 +226,31 @@ def test_one_node_that_was_never_read_refuses_the_deploy_for_all(
 def test_a_busy_service_is_told_with_who_has_it(visit: Visit, alice: User, bob: User, plan: Plan) -> None:
     deploy(visit, alice, plan)
     answer = deploy(visit, bob, plan)
-    assert answer.redirect_chain == [(f"/projects/serbest/plans/{plan.hash}/", 303)]  # type: ignore[attr-defined]
-    assert b"which alice asked for. Nothing was started." in answer.content
+    page = answer.content.decode()
+    assert answer.status_code == 409
+    assert_well_made(page)
+    for part in ("which alice asked for", "Nothing was started", "Queue it", "stays bound to this plan"):
+        assert part in page
     assert Operation.objects.filter(kind="deploy").count() == 1
     assert AuditEvent.objects.get(action="deploy.refused").actor_name == "bob"
+
+
+def test_a_deploy_may_wait_for_its_turn_and_says_behind_whom(
+    visit: Visit, alice: User, bob: User, plan: Plan
+) -> None:
+    deploy(visit, alice, plan)
+    answer = visit(bob).post(f"/projects/serbest/plans/{plan.hash}/deploy/", {"wait": "1"}, follow=True)
+    first, second = Operation.objects.filter(kind="deploy").order_by("pk")
+    assert answer.redirect_chain == [(f"/operations/{second.pk}/", 303)]
+    page = answer.content.decode()
+    assert_well_made(page)
+    assert "It waits for its turn" in page
+    assert f'href="/operations/{first.pk}/"' in page
+    assert "(alice)" in page
+    assert not second.holds.exists()
+    third = deploy(visit, bob, plan).content.decode()
+    assert "1 operation waits for it already, and comes first." in third
+    assert AuditEvent.objects.filter(action="deploy.request").latest("pk").detail["wait"] is True
 
 
 def test_the_plan_of_a_service_that_was_removed_is_still_shown(

@@ -12,7 +12,7 @@ from deployments.services.instances import NameTaken, ServiceBusy, create_servic
 from ffsweb.accounts.models import Membership, Project, Role, User
 from ffsweb.audit.models import AuditEvent
 from ffsweb.operations import services as operations
-from ffsweb.operations.models import Operation
+from ffsweb.operations.models import Hold, Operation
 from tests.certificates import material
 from tests.deployments.facts import node_facts, read, service_facts
 
@@ -88,11 +88,40 @@ def test_a_service_in_use_is_told_with_who_has_it(
     visit: Visit, bob: User, described: Described, service: Service
 ) -> None:
     first = busy(service, described)
-    answer = visit(bob).post(f"{WWW}control/stop/", follow=True)
-    assert answer.redirect_chain == [(WWW, 303)]
-    assert f"operation {first.pk}" in answer.content.decode()
-    assert "which alice asked for" in answer.content.decode()
+    answer = visit(bob).post(f"{WWW}control/stop/")
+    page = answer.content.decode()
+    assert answer.status_code == 409
+    assert_well_made(page)
+    for part in (f"operation {first.pk}", "which alice asked for", "Stop www@node-a: not started", "Queue it"):
+        assert part in page
     assert Operation.objects.count() == 1
+
+
+def test_what_is_asked_of_a_service_or_a_node_in_use_may_wait(
+    visit: Visit, bob: User, described: Described, service: Service
+) -> None:
+    busy(service, described)
+    for address in (f"{WWW}control/stop/", f"{NODE}enrol/"):
+        assert visit(bob).post(address).status_code == 409
+        answer = visit(bob).post(address, {"wait": "1"}, follow=True)
+        assert "It waits for its turn" in answer.content.decode()
+    waiting = Operation.objects.latest("pk")
+    assert (waiting.kind, waiting.state, waiting.holds.exists()) == ("enrol", "queued", False)
+    assert "1 operation that asked earlier waits for the same" in answer.content.decode()
+    answer = visit(bob).post(f"/operations/{waiting.pk}/cancel", follow=True)
+    assert "bob cancelled it. Nothing was changed." in answer.content.decode()
+
+
+def test_what_somebody_waits_for_stays_as_it_was_planned(
+    visit: Visit, alice: User, bob: User, described: Described, service: Service
+) -> None:
+    first = busy(service, described)
+    visit(bob).post(f"{WWW}control/stop/", {"wait": "1"})
+    Hold.objects.filter(operation=first).delete()
+    answer = visit(alice).post(f"{WWW}remove/", {"name": "www"})
+    assert answer.status_code == 422
+    assert "is awaited by operation" in answer.content.decode()
+    assert Service.objects.filter(pk=service.pk).exists()
 
 
 def test_the_journal_is_read_searched_or_followed(visit: Visit, bob: User, service: Service) -> None:

@@ -1,0 +1,29 @@
+"""The answer to who asks for what somebody else has: who it is, why, since when, and a button to wait for it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from django.http import HttpResponse
+from django.shortcuts import render
+
+from ffsweb.accounts.access import ProjectRequest
+from ffsweb.operations.services import Busy
+
+BY_ITSELF: Final = "It then begins by itself. Until its turn comes it does nothing and can be cancelled."
+BOUND_TO_PLAN: Final = (
+    "It stays bound to this plan. When its turn comes the nodes are read first: if one is not as the plan found it, "
+    "because what is under way now changed it, the deploy ends as failed, nothing that runs is touched, and a fresh "
+    "plan is to be made. Until its turn comes it does nothing and can be cancelled."
+)
+
+
+def wants_to_wait(request: ProjectRequest) -> bool:
+    """Whether the form came from the button "Queue it"."""
+    return request.POST.get("wait") == "1"
+
+
+def busy_page(request: ProjectRequest, busy: Busy, *, asked: str, promise: str, back: str) -> HttpResponse:
+    """Status 409. ``asked``: what was asked for; ``promise``: what queueing it means; ``back``: an address."""
+    context = {"busy": busy, "asked": asked, "promise": promise, "back": back}
+    return render(request, "deployments/busy.html", context, status=409)
