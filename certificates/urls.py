@@ -4,14 +4,26 @@ from __future__ import annotations
 
 from django.urls import path
 
-from certificates.views import inventory
+from certificates.views import arrival, certificate, inventory, making
 
 app_name = "certificates"
 
 _P = "projects/<str:project>/certificates/"
+_C = _P + "<int:certificate>/"
+_R = _P + "requests/"
 
 urlpatterns = [
     path(_P, inventory.listing, name="list"),
-    path(_P + "add/", inventory.add, name="add"),
-    path(_P + "<int:certificate>/remove/", inventory.remove, name="remove"),
+    path(_P + "inventory.csv", inventory.inventory_csv, name="csv"),
+    path(_P + "add/", arrival.add, name="add"),
+    path(_P + "self-signed/", making.self_signed, name="self_signed"),
+    path(_R + "new/", making.request_new, name="request_new"),
+    path(_R + "<int:waiting>/", making.request_detail, name="request"),
+    path(_R + "<int:waiting>/request.csr", making.request_csr, name="request_csr"),
+    path(_R + "<int:waiting>/discard/", making.request_discard, name="request_discard"),
+    path(_C, certificate.detail, name="detail"),
+    path(_C + "label/", certificate.label, name="label"),
+    path(_C + "chain.pem", certificate.chain, name="chain"),
+    path(_C + "replace/", arrival.replace, name="replace"),
+    path(_C + "remove/", certificate.remove, name="remove"),
 ]

@@ -1,77 +1,72 @@
-"""The pages of a project's certificates."""
+"""The list of a project's certificates."""
 
 from __future__ import annotations
 
-from django.contrib import messages
-from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.db.models import Exists, OuterRef, QuerySet
+from django.http import HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import render
 from django.utils import timezone
-from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_safe
 
-from certificates.core.errors import MaterialError
-from certificates.forms import CertificateForm
-from certificates.models import Certificate
-from certificates.services import inventory
+from certificates.models import Certificate, CertificateRequest
+from certificates.services.export import rows as csv_rows
 from ffsweb.accounts.access import ProjectRequest, project_view
 from ffsweb.accounts.models import Role
-from ffsweb.web.forms import posted
-from ffsweb.web.htmx import go
+
+ORDERS = {
+    "expiry": ("Those that expire first", ("not_after", "label")),
+    "label": ("By label", ("label", "not_after")),
+    "issuer": ("By issuer", ("issuer", "not_after")),
+    "newest": ("Those added last", ("-created_at",)),
+}
 
 
 @project_view(Role.VIEWER)
+@require_safe
 def listing(request: ProjectRequest, project: str) -> HttpResponse:
-    """All certificates, those that expire first at the top. A fixed number of queries."""
+    """All certificates, by what expires first. A fixed number of queries."""
     now = timezone.now()
-    rows = (
+    search = request.GET.get("search", "").strip()[:200]
+    order = request.GET.get("order", "")
+    order = order if order in ORDERS else "expiry"
+    everything = list(_certificates(request).order_by(*ORDERS[order][1]).defer("chain_pem"))
+    found = [row for row in everything if _fits(row, search)]
+    context = {
+        "rows": [(row, row.days_left(now), row.time_level(now)) for row in found],
+        "any": bool(everything),
+        "search": search,
+        "order": order,
+        "orders": [(key, words) for key, (words, _) in ORDERS.items()],
+        "waiting": CertificateRequest.objects.filter(project=request.project).select_related("project"),
+        "now": now,
+    }
+    return render(request, "certificates/list.html", context)
+
+
+@project_view(Role.VIEWER)
+@require_safe
+def inventory_csv(request: ProjectRequest, project: str) -> HttpResponseBase:
+    """The whole inventory of the project as CSV."""
+    found = _certificates(request).order_by("not_after")
+    answer = StreamingHttpResponse(csv_rows(found, timezone.now()), content_type="text/csv; charset=utf-8")
+    answer["Content-Disposition"] = f'attachment; filename="certificates-{request.project.name}.csv"'
+    return answer
+
+
+def _certificates(request: ProjectRequest) -> QuerySet[Certificate]:
+    """With who uses them, and ``is_replaced``; without what is sealed."""
+    newer = Certificate.objects.filter(replaces=OuterRef("pk"))
+    return (
         Certificate.objects.filter(project=request.project)
-        .order_by("not_after")
-        .defer("chain_pem", "sealed_key", "sealed_passphrase")
+        .select_related("project")
+        .annotate(is_replaced=Exists(newer))
+        .defer("sealed_key", "sealed_passphrase")
         .prefetch_related("services__node", "services__project")
     )
-    rows_with_days = [(row, row.days_left(now)) for row in rows]
-    return render(request, "certificates/list.html", {"rows": rows_with_days})
 
 
-@sensitive_post_parameters()
-@project_view(Role.ADMIN)
-@require_http_methods(["GET", "POST"])
-def add(request: ProjectRequest, project: str) -> HttpResponse:
-    """Upload a pair; the key is sealed for the worker on arrival."""
-    form = CertificateForm(posted(request), request.FILES or None)
-    if request.method == "POST" and form.is_valid():
-        data = form.cleaned_data
-        try:
-            certificate = inventory.add_certificate(
-                project=request.project,
-                actor=request.user,
-                label=data["label"],
-                chain_pem=data["chain"],
-                key_pem=data["key"],
-                passphrase=data["passphrase"].encode() or None,
-                request=request,
-            )
-        except MaterialError as error:
-            form.add_error(None, str(error))
-        else:
-            messages.success(request, f"{certificate} was stored. Its key is sealed: no page shows it again.")
-            return go(request, "certificates:list", project=project)
-    status = 422 if request.method == "POST" else 200
-    return render(request, "certificates/add.html", {"form": form}, status=status)
-
-
-@project_view(Role.ADMIN)
-@require_http_methods(["GET", "POST"])
-def remove(request: ProjectRequest, project: str, certificate: int) -> HttpResponse:
-    """Remove a certificate that no service uses."""
-    found = get_object_or_404(Certificate, project=request.project, pk=certificate)
-    if request.method == "POST":
-        try:
-            inventory.remove_certificate(certificate=found, actor=request.user, request=request)
-        except inventory.StillUsed as error:
-            messages.error(request, str(error))
-        else:
-            messages.success(request, f"{found} was removed, with its sealed key.")
-        return go(request, "certificates:list", project=project)
-    users = found.services.select_related("node", "project")
-    return render(request, "certificates/remove.html", {"certificate": found, "users": users})
+def _fits(row: Certificate, search: str) -> bool:
+    """Whether each word of ``search`` stands in its label, names, subject, issuer or fingerprint."""
+    text = " ".join([row.label, *row.names, row.subject, row.issuer, row.fingerprint]).lower()
+    return all(word in text for word in search.lower().replace(":", "").split())

@@ -20,8 +20,9 @@ class Desired:
 
     ``key`` is the operation's name for it (``service:12``). ``unit`` is the rendered unit, whatever operation it
     names. ``architecture`` is the image's (``amd64``), ``architectures`` are those that the release has an image for.
-    ``certificate`` is its version on a node ("" for none) with ``certificate_days`` left; ``credentials`` is the
-    version of the sealed settings ("" for none), and ``credential_names`` what is in it.
+    ``certificate`` is its version on a node ("" for none) with ``certificate_days`` left, and ``certificate_from``
+    when it becomes valid, if that is to come; ``credentials`` is the version of the sealed settings ("" for none),
+    and ``credential_names`` what is in it.
     ``watched_because`` says why it is this ``mode``, and ``unfit`` why the image cannot run in it ("" if it can).
     ``health`` says which health check the gate asks ("" for none), ``unhealthy`` why it cannot ("" if it can).
     """
@@ -43,6 +44,7 @@ class Desired:
     files: FileTree = field(default_factory=FileTree)
     certificate: str = ""
     certificate_days: int | None = None
+    certificate_from: str = ""
     credentials: str = ""
     credential_names: tuple[str, ...] = ()
     architectures: tuple[str, ...] = ()

@@ -159,6 +159,8 @@ def _certificate(desired: Desired) -> Check:
         return Check("Certificate", GREEN, "The service has none.")
     if days < 0:
         return Check("Certificate", RED, "The certificate has expired. Choose another one first.")
+    if desired.certificate_from:
+        return Check("Certificate", RED, f"The certificate is not valid before {desired.certificate_from}. Wait.")
     if days <= CERTIFICATE_AMBER:
         return Check("Certificate", AMBER, f"The certificate expires in {days} days.")
     return Check("Certificate", GREEN, f"{days} days are left.")

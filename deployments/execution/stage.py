@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from certificates.core.errors import KeyMismatch
 from certificates.core.opensslenc import encrypt
+from certificates.core.x509 import prove_pair
 from deployments.core import node_commands, node_input
+from deployments.execution.errors import TargetFailed
 from deployments.execution.secrets import open_certificate
 from deployments.execution.stage_files import stage_files
 from deployments.execution.stage_image import stage_image
@@ -53,6 +56,10 @@ def _certificate(run: DeployTarget) -> None:
         return
     run.context.log(f"Sending the certificate {certificate}.", target=run.target)
     key, passphrase = open_certificate(run.context, certificate)
+    try:
+        prove_pair(certificate.chain_pem, key.reveal())
+    except KeyMismatch as error:
+        raise TargetFailed(str(error)) from error
     run.program().ask(
         node_commands.stage_certificate(run.fence, run.service.name, run.wanted.certificate),
         stdin=node_input.stage_certificate_input(certificate.chain_pem, encrypt(key.reveal(), passphrase.reveal())),

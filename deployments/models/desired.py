@@ -104,6 +104,9 @@ def desired(
         files=release.files.tree() if release.files else FileTree(),
         certificate=unit.certificate,
         certificate_days=certificate.days_left(now) if certificate else None,
+        certificate_from=f"{certificate.not_before:%Y-%m-%d %H:%M} UTC"
+        if certificate and certificate.not_before > now
+        else "",
         credentials=version,
         credential_names=names,
     )

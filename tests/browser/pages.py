@@ -68,6 +68,14 @@ PAGES = {
     "certificates:list": ("alice", f"{P}/certificates/"),
     "certificates:list@empty": ("alice", "/projects/empty-one/certificates/"),
     "certificates:add": ("alice", f"{P}/certificates/add/"),
+    "certificates:detail": ("alice", f"{P}/certificates/{{certificates[used]}}/"),
+    "certificates:detail@alone": ("carol", f"{P}/certificates/{{certificates[short]}}/"),
+    "certificates:detail@replaced": ("alice", f"{P}/certificates/{{certificates[unused]}}/"),
+    "certificates:replace": ("alice", f"{P}/certificates/{{certificates[used]}}/replace/"),
+    "certificates:request_new": ("alice", f"{P}/certificates/requests/new/"),
+    "certificates:request": ("alice", f"{P}/certificates/requests/{{certificates[request]}}/"),
+    "certificates:request_discard": ("alice", f"{P}/certificates/requests/{{certificates[request]}}/discard/"),
+    "certificates:self_signed": ("alice", f"{P}/certificates/self-signed/"),
     "certificates:remove": ("alice", f"{P}/certificates/{{certificates[unused]}}/remove/"),
     "certificates:remove@used": ("alice", f"{P}/certificates/{{certificates[used]}}/remove/"),
     "operations:list": ("alice", "/operations/"),
@@ -122,6 +130,7 @@ NO_PAGES = {
     "upload_finish", "upload_discard", "store_collect", "projects:token_revoke", "registry_login_set",
     "registry_login_remove", "registry_ping", "registry_token", "registry_repository", "notify:mail_test",
     "notify:mail_remove", "notify:mail_again", "notify:address_add", "notify:address_drop", "notify:choose",
+    "certificates:label", "certificates:chain", "certificates:csv", "certificates:request_csr",
 }  # fmt: skip
 SECOND_FACTOR = (
     "mfa_authenticate",

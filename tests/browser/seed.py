@@ -14,6 +14,9 @@ from typing import Any
 
 from django.utils import timezone
 
+from certificates.core.making import KeyKind
+from certificates.services.inventory import upload_certificate
+from certificates.services.making import request_certificate
 from deployments.models import Collection, FilesVersion, HostKey, Image, Node, Plan, Reading, Release, Service
 from deployments.models.desired import desired
 from deployments.services import deploys
@@ -25,7 +28,7 @@ from ffsweb.accounts.models import Membership, Role, User
 from ffsweb.accounts.projects import create_project
 from tests.browser import seed_operations, seed_registry
 from tests.browser.seed_facts import GIGABYTE, heartbeats, node_facts, service_facts
-from tests.certificates.material import intermediate, issue, server
+from tests.certificates.material import authority, intermediate, issue, server
 from tests.deployments.fleet import Fleet
 from tests.oci.images import Picture, archive, layer, multi_arch_members, podman_members
 
@@ -120,8 +123,27 @@ def _serbest(fleet: Fleet, directory: Path) -> dict[str, Any]:
     return {
         "plans": plans,
         "operations": seed_operations.all_states(fleet.alice, [www["istanbul-1"], www["ankara-1"]]),
-        "certificates": {"used": tls.pk, "unused": fleet.certificate(issue("old.example.org", days=40)).pk},
+        "certificates": {"used": tls.pk, "short": short.pk, **_certificates(fleet)},
     }
+
+
+def _certificates(fleet: Fleet) -> dict[str, int]:
+    """One that was replaced, and a request that waits."""
+    old = fleet.certificate(issue("old.example.org", names=("old.example.org",), days=40))
+    newer = issue("old.example.org", intermediate(), names=("old.example.org", "www.old.example.org"))
+    upload_certificate(
+        project=fleet.project,
+        actor=fleet.alice,
+        label="",
+        chain=newer.pem + intermediate().pem + authority().pem,
+        key=newer.key_pem(),
+        replaces=old,
+    )
+    names = ("shop.example.org", "*.shop.example.org")
+    waiting = request_certificate(
+        project=fleet.project, actor=fleet.alice, label="Shop", names=names, kind=KeyKind.P256
+    )
+    return {"unused": old.pk, "request": waiting.pk}
 
 
 def _image(directory: Path, number: int) -> Path:

@@ -110,6 +110,7 @@ def test_a_node_is_judged(name: str, held: Held, expected: str) -> None:
         ("Certificate", {"certificate": "f", "certificate_days": 14}, "amber"),
         ("Certificate", {"certificate": "f", "certificate_days": 0}, "amber"),
         ("Certificate", {"certificate": "f", "certificate_days": -1}, "red"),
+        ("Certificate", {"certificate": "f", "certificate_days": 90, "certificate_from": "2027-01-01"}, "red"),
     ],
 )
 def test_what_is_wanted_is_judged(name: str, changes: dict[str, Any], expected: str) -> None:

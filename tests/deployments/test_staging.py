@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from certificates.models import Certificate
 from certificates.services.inventory import remove_certificate
 from deployments.models import Service
+from ffsweb.sealed import Secret
+from ffsweb.web.keys import worker_sealer
 from tests.certificates import material
 from tests.deployments.fleet import run
 from tests.deployments.test_deploy_run import Site, site
@@ -45,3 +48,15 @@ def test_a_certificate_that_was_removed_and_uploaded_again_is_staged_anew(site: 
     names = [argv[argv.index("--fingerprint") + 1] for argv in staged]
     assert names == [first.version, again.version]
     assert len(set(names)) == 2
+
+
+def test_a_certificate_that_does_not_match_its_key_never_leaves_the_dashboard(site: Site) -> None:
+    service, fleet = site.services[0], site.fleet
+    certificate = fleet.certificate(material.server())
+    other = worker_sealer().seal(Secret(material.issue("other").key_pem()), certificate.key_context)
+    Certificate.objects.filter(pk=certificate.pk).update(sealed_key=other)
+    Service.objects.filter(pk=service.pk).update(certificate=certificate)
+    ended = run(site.ask())
+    assert ended.state == "failed"
+    assert "does not belong to it" in "\n".join(line.text for line in ended.lines.all())
+    assert not [call for call in site.node.fake.calls if "stage-certificate" in call.argv]

@@ -1,4 +1,4 @@
-"""The inventory of certificates."""
+"""A certificate of the inventory."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import hashlib
 from datetime import datetime, timedelta
 
 from django.db import models
+from django.urls import reverse
 
+from certificates.core.findings import Level, time_level
 from ffsweb.accounts.models import Project
 
 
@@ -15,12 +17,41 @@ def sealing_context(project_pk: int, fingerprint: str) -> str:
     return f"certificate:{project_pk}:{fingerprint}"
 
 
+def key_context(project_pk: int, public_key: str) -> str:
+    """What a sealed private key is bound to: its project and its public key (digest).
+
+    So a key that was made for a request opens under the certificate that answers it, and nowhere else.
+    """
+    return f"certificate-key:{project_pk}:{public_key}:key"
+
+
+class Source(models.TextChoices):
+    """Where a certificate came from."""
+
+    UPLOAD = "upload", "Uploaded with its key"
+    REQUEST = "request", "Signed for a request that was made here"
+    SAME_KEY = "same-key", "Uploaded for a key that was here"
+    SELF_SIGNED = "self-signed", "Made here, self-signed"
+
+
 class Certificate(models.Model):
-    """One certificate with its chain and its sealed private key; never changed after it was made."""
+    """One certificate with its chain and its sealed private key; only its label is changed after it was made."""
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="certificates")
     label = models.CharField(max_length=80)
+    source = models.CharField(max_length=12, choices=Source.choices, default=Source.UPLOAD)
+    replaces = models.ForeignKey(
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="replaced_by",
+        help_text="The certificate that it was uploaded in place of.",
+    )
     fingerprint = models.CharField(max_length=64, help_text="SHA-256 of the DER form, 64 hex digits.")
+    public_key = models.CharField(
+        max_length=64, blank=True, db_index=True, help_text="SHA-256 of its SubjectPublicKeyInfo, 64 hex digits."
+    )
     subject = models.CharField(max_length=255, blank=True)
     issuer = models.CharField(max_length=255, blank=True)
     names = models.JSONField(default=list, help_text="DNS names and IP addresses it is for.")
@@ -29,6 +60,9 @@ class Certificate(models.Model):
     key_type = models.CharField(max_length=40)
     chain_pem = models.TextField(help_text="The certificate, then its issuers, as PEM.")
     sealed_key = models.BinaryField(help_text="The private key (PKCS#8 PEM), sealed for the worker.")
+    bound_by_key = models.BooleanField(
+        default=True, help_text="Whether the sealed key is bound to the public key, or (older rows) the certificate."
+    )
     sealed_passphrase = models.BinaryField(help_text="What opens server.key.enc on a node; sealed for the worker.")
     created_at = models.DateTimeField(auto_now_add=True)
     created_by = models.CharField(max_length=150, blank=True)
@@ -42,9 +76,15 @@ class Certificate(models.Model):
     def __str__(self) -> str:
         return self.label
 
+    def get_absolute_url(self) -> str:
+        """Its page. No query if the project was selected."""
+        return reverse("certificates:detail", args=[self.project.name, self.pk])
+
     @property
     def key_context(self) -> str:
         """The context under which ``sealed_key`` opens."""
+        if self.bound_by_key:
+            return key_context(self.project_id, self.public_key)
         return f"{sealing_context(self.project_id, self.fingerprint)}:key"
 
     @property
@@ -63,3 +103,7 @@ class Certificate(models.Model):
     def days_left(self, now: datetime) -> int:
         """Whole days until it expires, rounded down; negative once it has."""
         return (self.not_after - now) // timedelta(days=1)
+
+    def time_level(self, now: datetime) -> Level | None:
+        """How near its end it is (see ``core.findings.time_level``)."""
+        return time_level(self.not_before, self.not_after, now)

@@ -1,0 +1,91 @@
+"""The pages of one certificate."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from certificates.core.details import describe_chain
+from certificates.core.findings import findings
+from certificates.forms import LabelForm
+from certificates.models import Certificate
+from certificates.services import inventory
+from ffsweb.accounts.access import ProjectRequest, project_view
+from ffsweb.accounts.models import Role
+from ffsweb.web.forms import posted
+from ffsweb.web.htmx import go
+
+
+@project_view(Role.VIEWER)
+@require_safe
+def detail(request: ProjectRequest, project: str, certificate: int) -> HttpResponse:
+    """Everything that stands in it, what is to be known of it, and who uses it. A fixed number of queries."""
+    return _page(request, _found(request, certificate), LabelForm())
+
+
+@project_view(Role.ADMIN)
+@require_POST
+def label(request: ProjectRequest, project: str, certificate: int) -> HttpResponse:
+    """Give it another label."""
+    found = _found(request, certificate)
+    form = LabelForm(posted(request))
+    if not form.is_valid():
+        return _page(request, found, form, status=422)
+    inventory.rename_certificate(
+        certificate=found, label=form.cleaned_data["label"], actor=request.user, request=request
+    )
+    messages.success(request, f"It is called {found} now.")
+    return go(request, found)
+
+
+@project_view(Role.VIEWER)
+@require_safe
+def chain(request: ProjectRequest, project: str, certificate: int) -> HttpResponse:
+    """The public half, as PEM: certificate and issuers. The key has no such address."""
+    found = _found(request, certificate)
+    answer = HttpResponse(found.chain_pem, content_type="application/x-pem-file")
+    answer["Content-Disposition"] = f'attachment; filename="chain-{found.fingerprint[:16]}.pem"'
+    return answer
+
+
+@project_view(Role.ADMIN)
+@require_http_methods(["GET", "POST"])
+def remove(request: ProjectRequest, project: str, certificate: int) -> HttpResponse:
+    """Remove a certificate that no service uses."""
+    found = _found(request, certificate)
+    if request.method == "POST":
+        try:
+            inventory.remove_certificate(certificate=found, actor=request.user, request=request)
+        except inventory.StillUsed as error:
+            messages.error(request, str(error))
+        else:
+            messages.success(request, f"{found} was removed, with its sealed key.")
+        return go(request, "certificates:list", project=project)
+    users = found.services.select_related("node", "project")
+    return render(request, "certificates/remove.html", {"certificate": found, "users": users})
+
+
+def _found(request: ProjectRequest, certificate: int) -> Certificate:
+    rows = Certificate.objects.select_related("project", "replaces__project")
+    return get_object_or_404(rows, project=request.project, pk=certificate)
+
+
+def _page(request: ProjectRequest, found: Certificate, form: LabelForm, *, status: int = 200) -> HttpResponse:
+    now = timezone.now()
+    described = describe_chain(found.chain_pem)
+    context = {
+        "certificate": found,
+        "leaf": described[0],
+        "chain": described,
+        "findings": findings(described, now),
+        "days": found.days_left(now),
+        "level": found.time_level(now),
+        "users": found.services.select_related("node", "project"),
+        "newer": found.replaced_by.select_related("project").order_by("-created_at"),
+        "form": form,
+        "now": now,
+    }
+    return render(request, "certificates/detail.html", context, status=status)
