@@ -17,6 +17,7 @@ from deployments.core.node_events import Answer, AnswerError
 from deployments.core.program import program_from
 from deployments.execution.connection import NodeLogin
 from deployments.execution.node_program import NodeProgram
+from deployments.execution.watching import watch
 from deployments.models import Node, Reading, Release, Service
 from deployments.models.desired import image_of
 from ffsweb.operations.models import Hold
@@ -72,9 +73,9 @@ def _of_another_protocol(login: NodeLogin, at: datetime, answer: Answer, error: 
 
 
 def store(taken: Taken) -> Reading | None:
-    """Keep a reading, and the newest ones beside it; let the rows of its services agree with it.
+    """Keep a reading, and the newest ones beside it; let the rows of its services agree with it, and tell of trouble.
 
-    None if the node was removed meanwhile. Six queries, and more only where a row has to change.
+    None if the node was removed meanwhile. About twelve queries, and more only where a row has to change.
     """
     if not Node.objects.filter(pk=taken.node_id).exists():
         return None
@@ -85,6 +86,8 @@ def store(taken: Taken) -> Reading | None:
     Reading.objects.filter(pk__in=list(old)).delete()
     if taken.facts is not None:
         _agree(taken.node_id, taken.at, taken.facts)
+    # One that answers in words that nobody here understands can be reached.
+    watch(taken.node_id, taken.at, taken.facts, "" if taken.raw else taken.error)
     return reading
 
 
@@ -153,7 +156,13 @@ def prove_live(service: Service, facts: NodeFacts, *, release_id: int, image_id:
         and found.container.image_id == image_id
     )
     if proven:
-        Service.objects.filter(pk=service.pk).update(live_release_id=release_id, desired_release_id=release_id)
+        Service.objects.filter(pk=service.pk).update(
+            live_release_id=release_id,
+            desired_release_id=release_id,
+            stopped_at=None,
+            restarts_before=0,
+            restarts_reset_at=None,
+        )
     return proven
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from django.utils import timezone
+
 from deployments.core import node_commands
 from deployments.core.node_events import Event, Line
 from deployments.execution import first_contact, readings
@@ -13,6 +15,7 @@ from deployments.execution.errors import NODE_ERRORS, told
 from deployments.execution.node_program import LONG, NodeProgram
 from deployments.execution.secrets import protect_service
 from deployments.execution.targets import node_of, service_of
+from deployments.models import Service
 from ffsweb.operations.contract import Outcome, Target
 from ffsweb.operations.states import State
 from ffsweb.remote import Deadline
@@ -96,6 +99,7 @@ def control(context: Context) -> Outcome:
         context.log(str(error), target=target, stream="error")
         _read_after(context, login)
         return Outcome(State.FAILED, f"{verb.capitalize()} of {service} failed. {error}")
+    Service.objects.filter(pk=service.pk).update(stopped_at=timezone.now() if verb == "stop" else None)
     taken = _read_after(context, login)
     found = taken.facts.services.get(service.name) if taken.facts else None
     if found is None:

@@ -34,7 +34,8 @@ STATES = {
 class BoardRow:
     """One service on the board. Ages are given by the moments they count from, in UTC.
 
-    ``restarts`` are systemd's and the supervisor's together, ``last_reason`` is why, as far as the node tells.
+    ``restarts`` are systemd's and the supervisor's together, those that systemd was told to forget included;
+    ``last_reason`` is why, as far as the node tells. ``since``: since when it is in this state, where that is known.
     """
 
     service: Service
@@ -47,6 +48,7 @@ class BoardRow:
     restarts: int
     last_reason: str
     certificate_days: int | None
+    since: datetime | None = None
 
     @property
     def label(self) -> str:
@@ -99,7 +101,7 @@ def service_state(service: Service, reading: Reading | None, *, newest: int, now
     node_facts = reading.parsed() if reading else None
     facts = node_facts.services.get(service.name) if node_facts else None
     skew = max(0, newest - service.live_release.number) if service.live_release else 0
-    state, reason = _judge(service, reading, facts, skew)
+    state, reason = _with_trouble(service, *_judge(service, reading, facts, skew))
     return BoardRow(
         service=service,
         state=state,
@@ -108,10 +110,29 @@ def service_state(service: Service, reading: Reading | None, *, newest: int, now
         old=reading is None or now - reading.taken_at > FRESH,
         facts=facts,
         skew=skew,
-        restarts=facts.restarts + facts.restarts_inside if facts else 0,
+        restarts=facts.restarts + facts.restarts_inside + service.restarts_before if facts else 0,
         last_reason=facts.last_reason if facts else "",
         certificate_days=service.certificate.days_left(now) if service.certificate else None,
+        since=_since(service, state),
     )
+
+
+def _with_trouble(service: Service, state: str, reason: str) -> tuple[str, str]:
+    """What one reading says, and what was seen over several: a crash loop is active now and then."""
+    if service.trouble_since is not None and state in {"live", "behind", "degraded", "stopped"}:
+        return "degraded", service.trouble
+    if state == "stopped" and service.stopped_at is not None:
+        return state, "It was stopped from the dashboard."
+    return state, reason
+
+
+def _since(service: Service, state: str) -> datetime | None:
+    moments = {
+        "degraded": service.trouble_since,
+        "unreachable": service.node.trouble_since,
+        "stopped": service.stopped_at,
+    }
+    return moments.get(state)
 
 
 def _judge(service: Service, reading: Reading | None, facts: ServiceFacts | None, skew: int) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from ffsweb.accounts.models import Project, User
 
 from .reading import Reading
 from .searching import with_words
+from .watched import Watched
 
 BOOTSTRAP_COUNTS = timedelta(days=7)
 """How long the host key of a machine file counts; long enough to install a machine, short enough to be forgotten."""
@@ -63,7 +64,7 @@ class NodeQuerySet(models.QuerySet["Node"]):
         return {reading.node_id: reading for reading in Reading.objects.filter(pk__in=[key for key in keys if key])}
 
 
-class Node(models.Model):
+class Node(Watched):
     """A machine that runs services: its address, its dashboard key and the facts last read from it."""
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="nodes")

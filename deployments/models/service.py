@@ -12,6 +12,7 @@ from deployments.core.quadlet_values import WATCHDOG_SECONDS
 from ffsweb.accounts.models import Project, User
 
 from .node import Node
+from .watched import Watched
 
 service_name = RegexValidator(
     r"^[a-z][a-z0-9-]{0,30}$", "Use up to 31 lower-case letters, digits and hyphens, beginning with a letter."
@@ -44,7 +45,7 @@ class ServiceQuerySet(models.QuerySet["Service"]):
         return self.filter(project__in=Project.objects.visible_to(user))
 
 
-class Service(models.Model):
+class Service(Watched):
     """What is to run on a node, and what was last measured to run there."""
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="services")
@@ -85,6 +86,13 @@ class Service(models.Model):
         help_text="What the last reading proved to run.",
     )
     unit_text = models.TextField(blank=True, help_text="The unit file that the dashboard wrote last, and confirmed.")
+    stopped_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When an operator stopped it from the dashboard."
+    )
+    restarts_before = models.PositiveIntegerField(
+        default=0, editable=False, help_text="Restarts of this release that systemd was told to forget."
+    )
+    restarts_reset_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = ServiceQuerySet.as_manager()
