@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _NO_SUCH_VERB = "no such verb"
 """What ffs-node says to a verb that it does not know (nodekit/parts/99-main.bash)."""
+SHOWN = 400
+"""Characters of a node's own words that are repeated."""
 UNKNOWN = (
     "cannot be asked: ffs-node there is older than health checks. Upgrade it, or choose on the service's form to ask "
     "from the dashboard"
@@ -80,6 +82,6 @@ def _by_node(line: Conversation, service: str, probe: Probe) -> Probed:
         answer = line.program().ask(argv, stdin=node_input.probe_input(probe.check))
     except Refused as refused:
         unknown = refused.code == "bad-argument" and _NO_SUCH_VERB in refused.text
-        said = UNKNOWN if unknown else f"could not be asked: {refused.text}"
+        said = UNKNOWN if unknown else f"could not be asked: {refused.text[:SHOWN]}"
         return Probed(probe.side, probe.what, good=False, said=said, hopeless=unknown)
-    return Probed(probe.side, probe.what, answer.flag("good"), answer.string("said", r"[ -~]{1,400}"))
+    return Probed(probe.side, probe.what, answer.flag("good"), answer.string("said", rf"[ -~]{{1,{SHOWN}}}"))

@@ -67,7 +67,7 @@ class ServiceForm(forms.ModelForm):
             "the container: command: /app/check --fast. Statuses from 200 to 399 are good; certificates are not "
             "verified. Empty: none is asked.",
             "health_from": "From the node it proves that the service answers, from the dashboard also that the "
-            "network lets somebody through to it. A command is run on the node.",
+            "network lets somebody through to it. A command can only be asked from the node.",
         }
 
     def __init__(self, *args: Any, node: Any, **kwargs: Any) -> None:

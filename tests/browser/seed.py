@@ -75,7 +75,10 @@ def _serbest(fleet: Fleet, directory: Path) -> dict[str, Any]:
     ]
     names = ("istanbul-1", "ankara-1", "bursa-1", "izmir-1", "konya-1")
     nodes = {name: fleet.node(name, f"192.0.2.{11 + at}", tags=["edge", "eu"]) for at, name in enumerate(names)}
-    www = {name: fleet.service(node, certificate=tls) for name, node in nodes.items()}
+    www = {
+        name: fleet.service(node, certificate=tls, health_check="https://:443/healthz", health_from="both")
+        for name, node in nodes.items()
+    }
     ports = [{"host": 8443, "container": 8443, "protocol": "tcp"}, {"host": 5353, "container": 53, "protocol": "udp"}]
     api = fleet.service(nodes["istanbul-1"], "api", certificate=short, ports=ports, supervision="own")
     fleet.node("antalya-1", "antalya-1.example.org", ssh_port=2222)
