@@ -88,6 +88,7 @@ def facts_from(value: Mapping[str, object]) -> NodeFacts:
         services={name: _service(name, of, time) for name, of in it.groups("services", _SERVICE, 1000)},
         chunked=frozenset(images.maybe_matches("chunked", _DIGEST, 50000)),
         tools=frozenset(it.maybe_matches("tools", r"[a-z]{1,20}", 20)),
+        verbs=frozenset(it.maybe_matches("verbs", r"[a-z-]{1,30}", 50)),
         partial_pulls=it.maybe_flag("partial_pulls"),
         cpus=it.maybe_whole("cpus") or 0,
         fetched=it.maybe_counts("fetched", _DIGEST, 1000),

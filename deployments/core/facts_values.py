@@ -150,6 +150,8 @@ class NodeFacts:
     """diffIDs of layers that came in chunks, so that a partial pull can take files of them."""
     tools: frozenset[str] = frozenset()
     """Programs that are there, of skopeo, zstd, curl and rsync."""
+    verbs: frozenset[str] = frozenset()
+    """Verbs that an ffs-node of the same protocol may lack."""
     partial_pulls: bool = False
     cpus: int = 0
     fetched: Mapping[str, int] = field(default_factory=dict)

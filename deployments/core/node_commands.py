@@ -142,6 +142,11 @@ def control(fence: Fence, service: str, action: Literal["start", "stop", "restar
     return (*_command("control", fence, service=service), action)
 
 
+def reset_restarts(service: str) -> Argv:
+    """Let systemd forget how often it restarted a service that is active; answers ``restarts``, what it forgot."""
+    return _command("reset-restarts", service=service)
+
+
 def logs(
     service: str, *, lines: int | None = None, follow: bool = False, grep: str | None = None, since: int | None = None
 ) -> Argv:

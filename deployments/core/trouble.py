@@ -33,28 +33,29 @@ QUIET_SECONDS = 600
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """What is remembered of a service. ``restarts``: the count in the last judged reading; ``rises``: moment and
-    number of the restarts of late, the oldest first."""
+    """What is remembered of a service. ``restarts``: systemd's and the supervisor's count in the last judged reading;
+    ``rises``: moment and number of the restarts of late, the oldest first."""
 
     episode: Episode = field(default_factory=Episode)
-    restarts: int | None = None
+    restarts: tuple[int, int] | None = None
     rises: tuple[tuple[float, int], ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """For a row: as JSON gives it back."""
-        return {**asdict(self), "rises": [list(rise) for rise in self.rises]}
+        restarts = None if self.restarts is None else list(self.restarts)
+        return {**asdict(self), "restarts": restarts, "rises": [list(rise) for rise in self.rises]}
 
     @classmethod
     def from_json(cls, value: Mapping[str, object]) -> Watch:
         """From a row; what is not of the form (another version wrote it) is as good as nothing."""
         try:
-            episode, rises = value["episode"], value["rises"]
+            episode, counts, rises = value["episode"], value["restarts"], value["rises"]
             return cls(
                 Episode(**episode),  # type: ignore[arg-type]
-                value["restarts"],  # type: ignore[arg-type]
+                None if counts is None else (int(counts[0]), int(counts[1])),  # type: ignore[index]
                 tuple((float(at), int(count)) for at, count in rises),  # type: ignore[attr-defined]
             )
-        except (KeyError, TypeError, ValueError):
+        except (LookupError, TypeError, ValueError):
             return cls()
 
     def unseen(self) -> Watch:
@@ -65,8 +66,8 @@ class Watch:
 def judge(before: Watch, facts: ServiceFacts, *, live: int, at: float, last: float | None) -> Watch:
     """After a reading at ``at`` (seconds since 1970; ``last`` is the moment of the one before it), with ``live`` as
     the number of the release that was proven. Whether the reading is to be judged at all is for the caller to say."""
-    count = facts.restarts + facts.restarts_inside
-    rise = _rise(before.restarts, count)
+    counts = (facts.restarts, facts.restarts_inside)
+    rise = sum(_rise(*pair) for pair in zip(before.restarts or counts, counts, strict=True))
     rises = tuple(each for each in before.rises if at - each[0] < LOOP_SECONDS)
     if rise:
         rises = (*rises, (at, rise))[-50:]
@@ -74,7 +75,7 @@ def judge(before: Watch, facts: ServiceFacts, *, live: int, at: float, last: flo
     looping = several >= LOOP_RESTARTS
     problem = _loop(several, at - rises[0][0], facts) if looping else problem_of(facts, live=live)
     episode = before.episode.next(problem, at, last=last, patience=SERVICE, sure=looping, shaky=rise > 0)
-    return Watch(episode, count, rises)
+    return Watch(episode, counts, rises)
 
 
 def problem_of(facts: ServiceFacts, *, live: int) -> str:
@@ -98,7 +99,7 @@ def problem_of(facts: ServiceFacts, *, live: int) -> str:
     return ""
 
 
-def is_quiet(facts: ServiceFacts, *, live: int, time: float) -> bool:
+def is_quiet(facts: ServiceFacts, *, time: float) -> bool:
     """Whether systemd may forget the restarts of a service: it has been well for QUIET_SECONDS, by the node's clock
     ``time``, and no switch is pending (its gate counts restarts)."""
     return (
@@ -107,14 +108,12 @@ def is_quiet(facts: ServiceFacts, *, live: int, time: float) -> bool:
         and facts.since is not None
         and time - facts.since >= QUIET_SECONDS
         and facts.pending is None
-        and not problem_of(facts, live=live)
+        and not problem_of(facts, live=facts.release or 0)
     )
 
 
-def _rise(before: int | None, count: int) -> int:
+def _rise(before: int, count: int) -> int:
     """Restarts since the reading before; a count that fell was begun anew (a boot, a switch, a reset)."""
-    if before is None:
-        return 0
     return count - before if count >= before else count
 
 

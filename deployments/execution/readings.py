@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import random
 import threading
+from collections.abc import Mapping
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from django.db.models import Max, Q
+from django.db.models import F, Max, Q
 from django.utils import timezone
 
 from deployments.core.facts import FactsError, NodeFacts, facts_of
 from deployments.core.layout import NODE_VERSION, PROTOCOL
 from deployments.core.node_events import Answer, AnswerError
 from deployments.core.program import program_from
+from deployments.execution import restarts
 from deployments.execution.connection import NodeLogin
 from deployments.execution.node_program import NodeProgram
 from deployments.execution.watching import watch
@@ -42,6 +44,8 @@ class Taken:
     facts: NodeFacts | None = None
     raw: dict[str, object] | None = None
     error: str = ""
+    forgotten: Mapping[str, int] = field(default_factory=dict)
+    """Restarts that systemd was told to forget before the facts were read, by service."""
 
 
 def take(login: NodeLogin, *, stop: threading.Event) -> Taken:
@@ -49,13 +53,22 @@ def take(login: NodeLogin, *, stop: threading.Event) -> Taken:
     at = timezone.now()
     try:
         with login.connect(stop=stop) as session:
-            answer = NodeProgram(session, log=_nowhere, stop=stop).facts_answer()
+            return _read(login, at, NodeProgram(session, log=_nowhere, stop=stop))
     except (RemoteError, AnswerError, CannotOpen) as error:
         return Taken(login.node.pk, at, error=str(error))
+
+
+def _read(login: NodeLogin, at: datetime, program: NodeProgram) -> Taken:
+    answer = program.facts_answer()
     try:
-        return Taken(login.node.pk, at, facts_of(answer), dict(answer.fields))
+        facts = facts_of(answer)
+        forgotten = restarts.forget(program, facts)
+        if forgotten:
+            answer = program.facts_answer()
+            facts = facts_of(answer)
     except FactsError as error:
         return _of_another_protocol(login, at, answer, error)
+    return Taken(login.node.pk, at, facts, dict(answer.fields), forgotten=forgotten)
 
 
 def _of_another_protocol(login: NodeLogin, at: datetime, answer: Answer, error: FactsError) -> Taken:
@@ -84,6 +97,10 @@ def store(taken: Taken) -> Reading | None:
     )
     old = Reading.objects.filter(node_id=taken.node_id).values_list("pk", flat=True)[KEEP : KEEP + 200]
     Reading.objects.filter(pk__in=list(old)).delete()
+    for name, count in taken.forgotten.items():
+        Service.objects.filter(node_id=taken.node_id, name=name).update(
+            restarts_before=F("restarts_before") + count, restarts_reset_at=taken.at
+        )
     if taken.facts is not None:
         _agree(taken.node_id, taken.at, taken.facts)
     # One that answers in words that nobody here understands can be reached.

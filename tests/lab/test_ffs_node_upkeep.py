@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from deployments.core.facts_values import ServiceFacts
     from tests.lab.ffs_node_machine import Deployable
     from tests.lab.lab import Lab
 
@@ -44,6 +45,26 @@ def test_a_service_is_stopped_started_and_restarted(live: Deployable) -> None:
         argv = node_commands.control(machine.fence, "www", action)  # type: ignore[arg-type]
         assert machine.do(argv).string("active") == active
     assert machine.ask(node_commands.control(machine.fence, "nobody", "start")).code == "not-found"
+
+
+def test_restarts_are_forgotten_while_the_service_runs_on(live: Deployable) -> None:
+    machine = live.machine
+
+    def said() -> ServiceFacts:
+        return machine.facts().services["www"]
+
+    machine.node.exec(("podman", "kill", "--signal=KILL", "ffs-www")).check()
+    until("it was restarted", lambda: (said().restarts, said().active) == (1, "active"), 60)
+    before = said()
+    assert machine.do(node_commands.reset_restarts("www")).fields["restarts"] == 1
+    after = said()
+    assert (after.restarts, after.active, after.main_pid) == (0, "active", before.main_pid)
+    assert machine.do(node_commands.reset_restarts("www")).fields["restarts"] == 0
+    assert "reset-restarts" in machine.facts().verbs
+    assert machine.ask(node_commands.reset_restarts("nobody")).code == "not-found"
+    machine.do(node_commands.control(machine.fence, "www", "stop"))
+    assert machine.ask(node_commands.reset_restarts("www")).code == "systemd"
+    machine.do(node_commands.control(machine.fence, "www", "start"))
 
 
 def lines(live: Deployable, **options: object) -> list[str]:

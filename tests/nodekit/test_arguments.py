@@ -57,6 +57,7 @@ VERBS = {
     "logs": {"service": "www", "lines": "10", "since": "1", "grep": "x"},
     "probe": {"service": "www", "kind": "https", "port": "443", "path": "/healthz"},
     "prune": {"fence": "1.1", "service": "www", "keep": "1,2", "keep-images": f"sha256:{HEX}"},
+    "reset-restarts": {"service": "www"},
     "remove": {"fence": "1.1", "service": "www"},
     "check-unit": {"service": "www"},
     "setup": {"fence": "1.1"},

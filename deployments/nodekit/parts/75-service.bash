@@ -27,6 +27,22 @@ verb_control() {
   succeed "${condition[@]}"
 }
 
+# reset-restarts: systemd counts the restarts of a unit, waits longer before each, and forgets none by itself, however
+# well the unit is afterwards (systemd#43813). To what runs this does nothing, so it carries no fence.
+verb_reset_restarts() {
+  local unit condition
+  options 'service' '' '' "$@"
+  unit=ffs-${option[service]}.service
+  [[ -e $quadlets/${unit%.service}.container ]] || fail not-found "There is no service ${option[service]} on this node."
+  [[ ! -e $state/pending/${option[service]} ]] ||
+    fail pending "A switch of this service is not confirmed; its gate counts the restarts. Nothing was changed."
+  condition=$(systemctl show --property=ActiveState,NRestarts -- "$unit")
+  [[ $condition == *ActiveState=active* && $condition =~ NRestarts=([0-9]{1,9}) ]] ||
+    fail systemd "$unit is not active, so its restarts still count. Nothing was changed."
+  try systemd "The restarts of $unit could not be reset." systemctl reset-failed "$unit"
+  succeed --argjson restarts "${BASH_REMATCH[1]}"
+}
+
 # The text to look for is literal: it is given to journalctl as a quoted pattern.
 verb_logs() {
   local arguments=(--quiet --no-pager --output=json "--output-fields=MESSAGE,PODMAN_EVENT,SYSLOG_IDENTIFIER" --all)

@@ -18,7 +18,7 @@ collect() {
     def staged: [$images[0][] | .Id as $id | select(listed("damaged") | index($id) | not) | .RepoTags[]?
       | capture("\\Affs\\.internal/(?<project>[a-z][a-z0-9-]{0,31}):sha256-(?<id>[0-9a-f]{64})\\z") | select(.id == $id)
       | "\(.project):sha256:\(.id)"] | unique;
-    ($node | rows | map(select(.[0] | IN("host_key", "tool", "fetched", "damaged") | not) | {key: .[0], value: (.[1] // "")}) | from_entries) as $n
+    ($node | rows | map(select(.[0] | IN("host_key", "tool", "verb", "fetched", "damaged") | not) | {key: .[0], value: (.[1] // "")}) | from_entries) as $n
     | ($systemd | split("\n\n") | map(lines | map(index("=") as $i | {key: .[:$i], value: .[$i + 1:]}) | from_entries)
       | map(select(.Id) | {key: .Id, value: .}) | from_entries) as $units
     | ($sums | lines | map({key: (.[66:] | split("/") | last), value: .[:64]}) | from_entries) as $sha
@@ -32,7 +32,7 @@ collect() {
        machine_id: $n.machine_id, boot_id: $n.boot_id, hostname: $n.hostname, os: $n.os, kernel: $n.kernel, arch: $n.arch,
        podman: $n.podman, systemd: $n.systemd, time: ($n.time | tonumber), uptime: ($n.uptime | number_or(0)),
        disk: {images: ($disk_images | disk), var: ($disk_var | disk)}, reboot_pending: ($n.reboot_pending == "true"),
-       host_keys: listed("host_key"), cpus: ($n.cpus | number_or(0)), tools: listed("tool"), partial_pulls: ($n.partial_pulls == "true"),
+       host_keys: listed("host_key"), cpus: ($n.cpus | number_or(0)), tools: listed("tool"), verbs: listed("verb"), partial_pulls: ($n.partial_pulls == "true"),
        fetched: (listed("fetched") | map(split("=") | {key: .[0], value: (.[1] | number_or(0))}) | from_entries),
        images_held: {ids: [$images[0][] | "sha256:" + .Id] | unique, staged: staged, diff_ids: [$images[0][].RootFS.Layers[]?] | unique,
          chunked: [$layers[0][]? | select(.["big-data-names"] // [] | any(startswith("zstd-chunked-manifest"))) | .["diff-digest"] // empty] | unique},

@@ -7,7 +7,7 @@ main() {
   shift
   case $verb in
     facts | setup | seal | switch | confirm | rollback | cancel | follow | control | logs | handover | probe | prune | remove | upgrade | version | restore) ;;
-    rekey-host | stage-image | stage-files | stage-certificate | stage-supervisor | verify-certificate | check-unit | run-switch | run-rollback) ;;
+    rekey-host | stage-image | stage-files | stage-certificate | stage-supervisor | verify-certificate | check-unit | reset-restarts | run-switch | run-rollback) ;;
     *) fail bad-argument "ffs-node has no such verb." ;;
   esac
   "verb_${verb//-/_}" "$@"
