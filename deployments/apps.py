@@ -8,7 +8,7 @@ class DeploymentsConfig(AppConfig):
 
     def ready(self) -> None:
         """Tell the engine what runs each kind and what is called how, and the accounts when a project may not go."""
-        from deployments.execution import convert, deploy, imports, registry_pull, small, trouble_mail, upgrade
+        from deployments.execution import convert, deploy, imports, prune, registry_pull, small, trouble_mail, upgrade
         from deployments.services.guards import project_is_idle
         from deployments.services.holding import name_resources
         from ffsweb.accounts.projects import removal_guards
@@ -26,6 +26,7 @@ class DeploymentsConfig(AppConfig):
         kinds.register("enrol", small.enrol)
         kinds.register("control", small.control)
         kinds.register("journal", small.journal)
+        kinds.register(prune.KIND, prune.prune)
         kinds.register(upgrade.KIND, upgrade.upgrade)
         kinds.register("import-image", imports.import_image)
         kinds.register("import-files", imports.import_project_files)

@@ -6,6 +6,7 @@ from django.conf import settings
 
 from deployments.execution import collect, convert, readings, registry_sweep, sweep
 from deployments.models import Plan
+from deployments.services import pruning
 from deployments.services.collect import kept_digests
 from ffsweb.celery import app, every
 
@@ -13,6 +14,7 @@ every(10.0, task="deployments.read_nodes")
 every(3600.0, task="deployments.sweep")
 every(10.0, task="deployments.collect")
 every(600.0, task="deployments.expire_uploads")
+every(600.0, task="deployments.prune_nodes")
 every(15.0, task="deployments.prepare_images")
 
 
@@ -53,3 +55,9 @@ def expire_uploads() -> None:
     """Remove uploads whose time is over."""
     sweep.expired_uploads()
     registry_sweep.expire_pushes()
+
+
+@app.task(name="deployments.prune_nodes")
+def prune_nodes() -> None:
+    """Let the nodes be pruned whose time of day has come."""
+    pruning.prune_due_nodes()

@@ -40,6 +40,7 @@ urlpatterns = [
     path(_N + "upgrade/", upkeep.upgrade, name="node_upgrade"),
     path(_N + "cordon/", upkeep.cordon, name="node_cordon"),
     path(_N + "uncordon/", upkeep.uncordon, name="node_uncordon"),
+    path(_N + "prune/", upkeep.prune, name="node_prune"),
     path(_N + "enrol/", nodes.enrol, name="node_enrol"),
     path(_N + "keys/<int:key>/reprovision/", nodes.reprovision, name="node_reprovision"),
     path(_N + "machine/", machine.page, name="machine"),

@@ -20,7 +20,7 @@ from deployments.execution import restarts
 from deployments.execution.connection import NodeLogin
 from deployments.execution.node_program import NodeProgram
 from deployments.execution.watching import watch
-from deployments.models import Node, Reading, Release, Service
+from deployments.models import Node, Proven, Reading, Release, Service
 from deployments.models.desired import image_of
 from ffsweb.operations.models import Hold
 from ffsweb.operations.stopping import process
@@ -162,25 +162,34 @@ def read_due_nodes() -> int:
 
 
 def prove_live(service: Service, facts: NodeFacts, *, release_id: int, image_id: str, number: int) -> bool:
-    """Whether a reading proves that a release runs; only then the service's row says so. One query."""
+    """Whether a reading proves that a release runs; only then the rows say so: the service's, and the proofs'.
+
+    Four queries.
+    """
     found = facts.services.get(service.name)
-    proven = (
-        found is not None
-        and found.active == "active"
-        and found.release == number
-        and found.container is not None
-        and found.container.running
-        and found.container.image_id == image_id
+    if (
+        found is None
+        or found.active != "active"
+        or found.release != number
+        or found.container is None
+        or not found.container.running
+        or found.container.image_id != image_id
+    ):
+        return False
+    Service.objects.filter(pk=service.pk).update(
+        live_release_id=release_id,
+        desired_release_id=release_id,
+        stopped_at=None,
+        restarts_before=0,
+        restarts_reset_at=None,
     )
-    if proven:
-        Service.objects.filter(pk=service.pk).update(
-            live_release_id=release_id,
-            desired_release_id=release_id,
-            stopped_at=None,
-            restarts_before=0,
-            restarts_reset_at=None,
-        )
-    return proven
+    named = {"certificate": found.certificate or "", "credentials": found.credentials or ""}
+    Proven.objects.update_or_create(
+        service_id=service.pk,
+        release_id=release_id,
+        defaults={"at": timezone.now(), "image_id": image_id, **named},
+    )
+    return True
 
 
 def _nowhere(_text: str, _stream: str) -> None:

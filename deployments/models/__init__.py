@@ -4,6 +4,7 @@ from deployments.models.collection import Collection, ImageLayer
 from deployments.models.content import FilesVersion, Image, Release
 from deployments.models.node import HostKey, Node
 from deployments.models.plan import Plan
+from deployments.models.proven import Proven
 from deployments.models.reading import Reading
 from deployments.models.registry import ProjectBlob, PushedManifest, RegistryCredential, RegistryTag
 from deployments.models.service import Service
@@ -20,6 +21,7 @@ __all__ = [
     "Node",
     "Plan",
     "ProjectBlob",
+    "Proven",
     "PushedManifest",
     "Reading",
     "RegistryCredential",

@@ -86,6 +86,9 @@ class Node(Watched):
     )
     link_round_trip = models.FloatField(null=True, blank=True, editable=False, help_text="Seconds.")
     link_measured_at = models.DateTimeField(null=True, blank=True, editable=False)
+    pruned_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When the clock last looked what it needs no more."
+    )
     cordoned_at = models.DateTimeField(null=True, blank=True, editable=False)
     cordoned_by = models.CharField(max_length=150, blank=True, editable=False)
     cordon_reason = models.CharField(max_length=200, blank=True, editable=False)

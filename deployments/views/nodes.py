@@ -13,6 +13,7 @@ from deployments.models import HostKey, Node
 from deployments.models.program import programs_on
 from deployments.services import nodes as services
 from deployments.services import requests
+from deployments.services.pruning import prunable
 from deployments.views.busy import BY_ITSELF, busy_page, wants_to_wait
 from ffsweb.accounts.access import ProjectRequest, project_view
 from ffsweb.accounts.models import Role
@@ -64,13 +65,15 @@ def detail(request: ProjectRequest, project: str, node: str) -> HttpResponse:
     """One node: what was last read from it, its services, its keys and its operations."""
     found = find_node(request, node)
     reading = found.readings.first()
+    facts = reading.parsed() if reading else None
     return render(
         request,
         "deployments/node.html",
         {
             "node": found,
             "reading": reading,
-            "facts": reading.parsed() if reading else None,
+            "facts": facts,
+            "prunable": prunable(found, facts) if facts else None,
             "program": programs_on(Node.objects.filter(pk=found.pk)).get(found.pk),
             "services": found.services.select_related("live_release", "desired_release"),
             "host_keys": found.host_keys.all()[:20],

@@ -1,4 +1,4 @@
-"""What keeps nodes in order: upgrades of ffs-node, and cordons."""
+"""What keeps nodes in order: upgrades of ffs-node, prunes, and cordons."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from django.http import HttpResponse
 from django.views.decorators.http import require_POST
 
 from deployments.forms.node import CordonForm
-from deployments.services import nodes, upkeep
+from deployments.services import nodes, pruning, upkeep
 from deployments.views.busy import BY_ITSELF, busy_page, wants_to_wait
 from deployments.views.nodes import find_node
 from ffsweb.accounts.access import ProjectRequest, project_view
@@ -55,6 +55,21 @@ def upgrade_all(request: ProjectRequest, project: str) -> HttpResponse:
         return go(request, "deployments:nodes", project=project)
     if busy:
         messages.warning(request, f"Left out, because an operation is at work there: {busy}. Upgrade them later.")
+    return go(request, "operations:detail", operation.pk)
+
+
+@project_view(Role.OPERATOR)
+@require_POST
+def prune(request: ProjectRequest, project: str, node: str) -> HttpResponse:
+    """Remove from the node what it needs no more; with ``wait``, when it is free."""
+    found = find_node(request, node)
+    try:
+        operation = pruning.request_prune(
+            node=found, actor=request.user, wait=wants_to_wait(request), request=request
+        )
+    except Busy as busy:
+        back = found.get_absolute_url()
+        return busy_page(request, busy, asked=f"Prune of {found}", promise=BY_ITSELF, back=back)
     return go(request, "operations:detail", operation.pk)
 
 

@@ -210,6 +210,14 @@ class SimulatedNode:
         self.credentials.add(options["version"])
         return {"ok": True}
 
+    def _prune(self, options: dict[str, str], _stdin: bytes) -> dict[str, Any]:
+        keep = set(map(int, options["keep"].split(","))) | {self.release(options["service"]) or 0}
+        removed = self.staged.get(options["service"], set()) - keep
+        self.staged[options["service"]] = self.staged.get(options["service"], set()) & keep
+        images = self.images - set(options.get("keep-images", ",".join(self.images)).split(","))
+        self.images -= images
+        return {"ok": True, "removed": len(removed) + len(images)}
+
     def _switch(self, options: dict[str, str], stdin: bytes) -> dict[str, Any]:
         service, unit = options["service"], stdin.decode()
         operation = f"{options['op']}.{service}"

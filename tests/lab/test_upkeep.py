@@ -1,4 +1,4 @@
-"""Upkeep of a real node by the dashboard: its ffs-node is upgraded while a service runs."""
+"""Upkeep of a real node by the dashboard: its ffs-node is upgraded while a service runs, and what nothing needs is removed."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from deployments.core.program import Standing
 from deployments.models import Node, SigningKey
 from deployments.models.program import programs_on
 from deployments.nodekit import ffs_node_program, ffs_node_script
+from deployments.services.pruning import request_prune
 from deployments.services.upkeep import request_upgrade
 from ffsweb.operations.models import Operation
 from tests.deployments.fleet import Fleet, log_of, run
-from tests.lab.deployed import Site
+from tests.lab.deployed import Site, get
 from tests.lab.lab import Lab
 
 pytestmark = [pytest.mark.lab, pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
@@ -82,3 +83,33 @@ def test_an_old_node_is_upgraded_while_its_service_runs_and_never_to_an_older_pr
         assert "nothing was changed" in ended.message
         assert "is older than" in ended.message
         assert site.node.read_text(layout.NODE_PROGRAM) == newer
+
+
+def test_pruning_leaves_what_runs_the_last_two_good_ones_and_all_data(site: Site) -> None:
+    versions = ("1.0", "1.1", "2.0", "2.1")
+    releases = [site.release(version, f"SAMPLE_MODE=ok\nGREETING={version}") for version in versions]
+    for release in releases:
+        site.go_live(release)
+    data = f"/var/lib/ffs/{site.service.name}/data"
+    site.node.exec(("sh", "-c", f"echo kept >{data}/file")).check()
+    listed = ("stat", "--format=%i %s %Y %U", f"{data}/file", "/var/lib/ffs/www/deployed")
+    before, container = site.node.exec(listed).check().out, site.container()
+
+    ended = run(request_prune(node=site.row, actor=site.fleet.alice))
+    assert ended.state == "succeeded", f"{ended.message}\n{log_of(ended)}"
+    assert "1 image, 1 release" in ended.message
+    facts = site.row.readings.latest().parsed()
+    assert facts is not None
+    kept = releases[1:]
+    assert facts.services["www"].releases == tuple(release.number for release in kept)
+    assert facts.staged_images == {f"serbest:{release.image.image_id}" for release in kept}
+    assert (site.live, site.container()) == (releases[-1], container)
+    assert get(site.node)["version"] == "2.1"
+    assert site.node.exec(listed).check().out == before
+    assert site.node.read_text(f"{data}/file") == "kept\n"
+
+    # What stayed is gone back to without anything being sent.
+    plan = site.plan(kept[0]).parsed().targets[0]
+    assert (plan.files.staged, plan.layers.bytes_to_send, plan.credentials.names) == (True, 0, ())
+    site.go_live(kept[0])
+    assert get(site.node)["version"] == "1.1"

@@ -13,7 +13,7 @@ from deployments.services import deploys, requests
 from ffsweb.accounts.models import User
 from ffsweb.audit.models import AuditEvent
 from ffsweb.operations.models import Operation
-from tests.deployments.facts import node_facts, read
+from tests.deployments.facts import node_facts, read, service_facts
 from tests.web.conftest import Visit
 from tests.web.described import Described
 
@@ -126,3 +126,22 @@ def test_a_plan_leads_to_the_upgrade(
         release=described.project.releases.get(), services=node.services.all(), actor=described.alice
     )
     assert "#ffs-node" not in text_of(visit(bob).get(f"/projects/serbest/plans/{plan.hash}/"))
+
+
+def test_a_node_says_what_it_needs_no_more_and_an_operator_prunes_it(
+    visit: Visit, bob: User, carol: User, described: Described, node: Node
+) -> None:
+    release = described.release(described.described_image())
+    read(node, node_facts({"www": service_facts(release)}))
+    assert "Prune now" not in text_of(visit(bob).get(PAGE))
+    read(node, node_facts({"www": service_facts(release, releases=[1, 7, 8])}))
+    page = text_of(visit(bob).get(PAGE))
+    assert "2 releases. No release that runs, is wanted" in page
+    assert "Prune now" in page
+    assert "2 releases." in text_of(visit(carol).get(PAGE))
+    assert "Prune now" not in text_of(visit(carol).get(PAGE))
+    answer = visit(bob).post(f"{PAGE}prune/")
+    asked = Operation.objects.get(kind="prune")
+    assert answer["Location"] == f"/operations/{asked.pk}/"
+    assert AuditEvent.objects.filter(action="operation.prune", target="node-a").exists()
+    assert "node-a is in use since" in text_of(visit(bob).post(f"{PAGE}prune/"))
