@@ -5,3 +5,10 @@ class CertificatesConfig(AppConfig):
     """Certificates and access keys: material and policy. Knows no node."""
 
     name = "certificates"
+
+    def ready(self) -> None:
+        """Say what is mailed."""
+        from certificates.services.alerts import KIND
+        from ffsweb.notify import kinds
+
+        kinds.register(KIND)

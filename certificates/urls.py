@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from certificates.views import arrival, certificate, inventory, making
+from certificates.views import alerts, arrival, certificate, inventory, making
 
 app_name = "certificates"
 
@@ -15,6 +15,9 @@ _R = _P + "requests/"
 urlpatterns = [
     path(_P, inventory.listing, name="list"),
     path(_P + "inventory.csv", inventory.inventory_csv, name="csv"),
+    path(_P + "alerts/", alerts.listing, name="alerts"),
+    path(_P + "alerts/<int:alert>/acknowledge/", alerts.acknowledge, name="acknowledge"),
+    path(_P + "alerts/<int:alert>/snooze/", alerts.snooze, name="snooze"),
     path(_P + "add/", arrival.add, name="add"),
     path(_P + "self-signed/", making.self_signed, name="self_signed"),
     path(_R + "new/", making.request_new, name="request_new"),

@@ -1,6 +1,7 @@
-"""The inventory of certificates, and the keys that wait for theirs."""
+"""The inventory of certificates, the keys that wait for theirs, and what was told."""
 
+from .alert import Alert
 from .certificate import Certificate, key_context, sealing_context
 from .request import CertificateRequest
 
-__all__ = ["Certificate", "CertificateRequest", "key_context", "sealing_context"]
+__all__ = ["Alert", "Certificate", "CertificateRequest", "key_context", "sealing_context"]

@@ -85,6 +85,7 @@ def _page(request: ProjectRequest, found: Certificate, form: LabelForm, *, statu
         "level": found.time_level(now),
         "users": found.services.select_related("node", "project"),
         "newer": found.replaced_by.select_related("project").order_by("-created_at"),
+        "alert": found.alerts.filter(is_open=True).first(),
         "form": form,
         "now": now,
     }

@@ -68,6 +68,9 @@ PAGES = {
     "certificates:list": ("alice", f"{P}/certificates/"),
     "certificates:list@empty": ("alice", "/projects/empty-one/certificates/"),
     "certificates:add": ("alice", f"{P}/certificates/add/"),
+    "certificates:alerts": ("bob", f"{P}/certificates/alerts/"),
+    "certificates:alerts@viewer": ("carol", f"{P}/certificates/alerts/"),
+    "certificates:alerts@empty": ("alice", "/projects/empty-one/certificates/alerts/"),
     "certificates:detail": ("alice", f"{P}/certificates/{{certificates[used]}}/"),
     "certificates:detail@alone": ("carol", f"{P}/certificates/{{certificates[short]}}/"),
     "certificates:detail@replaced": ("alice", f"{P}/certificates/{{certificates[unused]}}/"),
@@ -130,7 +133,7 @@ NO_PAGES = {
     "upload_finish", "upload_discard", "store_collect", "projects:token_revoke", "registry_login_set",
     "registry_login_remove", "registry_ping", "registry_token", "registry_repository", "notify:mail_test",
     "notify:mail_remove", "notify:mail_again", "notify:address_add", "notify:address_drop", "notify:choose",
-    "certificates:label", "certificates:chain", "certificates:csv", "certificates:request_csr",
+    "certificates:acknowledge", "certificates:snooze", "certificates:label", "certificates:chain", "certificates:csv", "certificates:request_csr",
 }  # fmt: skip
 SECOND_FACTOR = (
     "mfa_authenticate",

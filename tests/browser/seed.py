@@ -15,6 +15,8 @@ from typing import Any
 from django.utils import timezone
 
 from certificates.core.making import KeyKind
+from certificates.models import Alert
+from certificates.services.alerts import acknowledge, tell
 from certificates.services.inventory import upload_certificate
 from certificates.services.making import request_certificate
 from deployments.models import Collection, FilesVersion, HostKey, Image, Node, Plan, Reading, Release, Service
@@ -146,6 +148,9 @@ def _certificates(fleet: Fleet) -> dict[str, int]:
     waiting = request_certificate(
         project=fleet.project, actor=fleet.alice, label="Shop", names=names, kind=KeyKind.P256
     )
+    ends = fleet.certificate(issue("ends.example.org", names=("ends.example.org",), days=28))
+    tell(fleet.project, ends.not_after - timedelta(days=13))
+    acknowledge(alert=Alert.objects.filter(is_open=True).latest("pk"), actor=fleet.alice)
     return {"unused": old.pk, "request": waiting.pk}
 
 

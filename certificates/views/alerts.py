@@ -1,0 +1,79 @@
+"""What was told of a project's certificates, and who looks after it."""
+
+from __future__ import annotations
+
+from django import forms
+from django.contrib import messages
+from django.db.models import F, QuerySet
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.utils import timezone
+from django.views.decorators.http import require_POST, require_safe
+
+from certificates.models import Alert
+from certificates.services import alerts
+from ffsweb.accounts.access import ProjectRequest, project_view
+from ffsweb.accounts.models import Role
+from ffsweb.web.htmx import go
+
+SNOOZES = (1, 3, 7, 14, 30)
+ENDED = 20
+"""Ended alerts that are shown."""
+
+
+class SeenForm(forms.Form):
+    """What somebody saw when they decided, and for how long they want to hear nothing."""
+
+    rung = forms.IntegerField()
+    days = forms.TypedChoiceField(choices=[(days, days) for days in SNOOZES], coerce=int, required=False)
+
+
+@project_view(Role.VIEWER)
+@require_safe
+def listing(request: ProjectRequest, project: str) -> HttpResponse:
+    """Open alerts, the worst first, and the last ones that ended."""
+    rows = _rows(request)
+    context = {
+        "open": rows.filter(is_open=True).order_by("-rung", "certificate__not_after"),
+        "ended": rows.filter(is_open=False).order_by(F("ended_at").desc(nulls_last=True))[:ENDED],
+        "snoozes": SNOOZES,
+        "now": timezone.now(),
+    }
+    return render(request, "certificates/alerts.html", context)
+
+
+@project_view(Role.OPERATOR)
+@require_POST
+def acknowledge(request: ProjectRequest, project: str, alert: int) -> HttpResponse:
+    """Note that somebody looks after it."""
+    return _decide(request, alert, snooze=False)
+
+
+@project_view(Role.OPERATOR)
+@require_POST
+def snooze(request: ProjectRequest, project: str, alert: int) -> HttpResponse:
+    """Hear of it later."""
+    return _decide(request, alert, snooze=True)
+
+
+def _decide(request: ProjectRequest, pk: int, *, snooze: bool) -> HttpResponse:
+    found = get_object_or_404(_rows(request), pk=pk)
+    form = SeenForm(request.POST)
+    if not form.is_valid() or (snooze and not form.cleaned_data["days"]):
+        return HttpResponse("Choose how long from the page's own list.", status=422, content_type="text/plain")
+    found.rung = form.cleaned_data["rung"]  # as it was seen: what went further meanwhile is not acknowledged
+    try:
+        if snooze:
+            alerts.snooze(alert=found, days=form.cleaned_data["days"], actor=request.user, request=request)
+            messages.success(request, f"Nothing more of {found.certificate} is mailed until then, unless it expires.")
+        else:
+            alerts.acknowledge(alert=found, actor=request.user, request=request)
+            messages.success(request, f"Noted that you look after {found.certificate}.")
+    except alerts.Changed as error:
+        messages.error(request, str(error))
+    return go(request, "certificates:alerts", project=request.project.name)
+
+
+def _rows(request: ProjectRequest) -> QuerySet[Alert]:
+    rows = Alert.objects.filter(certificate__project=request.project).select_related("certificate__project")
+    return rows.defer("certificate__chain_pem", "certificate__sealed_key", "certificate__sealed_passphrase")
