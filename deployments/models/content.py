@@ -131,14 +131,20 @@ class FilesVersion(models.Model):
         return tree_from_json(self.manifest)
 
 
+_LARGE = ("plain_settings", "image__layers", "image__config", "files__manifest")
+
+
 class ReleaseQuerySet(models.QuerySet["Release"]):
     """Sets of releases."""
 
     def for_lists(self) -> ReleaseQuerySet:
         """With images and files as far as lists show them: without manifests, layers and settings. Two queries."""
+        return self.for_going_back().defer("sealed_settings", *_LARGE)
+
+    def for_going_back(self) -> ReleaseQuerySet:
+        """The same with sealed settings: they decide which credentials a node has to have. Two queries."""
         variants = Prefetch("variants", Image.objects.defer("layers", "config"))
-        large = ("plain_settings", "sealed_settings", "image__layers", "image__config", "files__manifest")
-        return self.select_related("image", "files").prefetch_related(variants).defer(*large)
+        return self.select_related("image", "files").prefetch_related(variants).defer(*_LARGE)
 
 
 class Release(models.Model):

@@ -58,13 +58,13 @@ def needed_on(node: Node, facts: NodeFacts | None) -> dict[str, list[Needed]]:
         releases = {each.release for each in good} | {row.live_release, row.desired_release} - {None}
         needed[row.name] = [
             *(Needed(each.release.number, each.image_id, each.certificate, each.credentials) for each in good),
-            *(_now(row, release, facts) for release in releases if release is not None),
+            *(needed_now(row, release, facts) for release in releases if release is not None),
             *coming.get(row.resource, ()),
         ]
     return needed
 
 
-def _now(service: Service, release: Release, facts: NodeFacts | None) -> Needed:
+def needed_now(service: Service, release: Release, facts: NodeFacts | None) -> Needed:
     """As a deploy made now would want it: with the certificate that the service has by now."""
     certificate = service.certificate.version if service.certificate else ""
     version, _names = credentials_of(service, release)

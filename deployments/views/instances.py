@@ -9,8 +9,9 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_http_methods, require_POST
 
 from deployments.forms.service import ServiceForm
-from deployments.models import Release, Service
+from deployments.models import Service
 from deployments.models.board import fleet_board, newest_live, service_state
+from deployments.models.going_back import offered
 from deployments.models.supervision import supervision_of
 from deployments.services import instances as services
 from deployments.services import requests
@@ -69,8 +70,8 @@ def detail(request: ProjectRequest, project: str, node: str, service: str) -> Ht
     found = find_service(request, node, service)
     reading = found.node.readings.first()
     operations = Operation.objects.filter(targets__key=found.resource)
-    releases = list(Release.objects.filter(project=found.project).for_lists()[:10])
-    shown = found.live_release or found.desired_release or next(iter(releases), None)
+    releases = offered(found, reading)
+    shown = found.live_release or found.desired_release or next((release for release, _ in releases), None)
     return render(
         request,
         "deployments/service.html",

@@ -8,7 +8,8 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_http_methods
 
 from deployments.forms.content import ReleaseForm
-from deployments.models import Release, Service
+from deployments.models import Node, Release, Service
+from deployments.models.going_back import way_back
 from deployments.models.supervision import detected, supervision_of
 from deployments.services.releases import Gone, make_release
 from ffsweb.accounts.access import ProjectRequest, project_view
@@ -50,12 +51,23 @@ def create(request: ProjectRequest, project: str) -> HttpResponse:
 @project_view(Role.VIEWER)
 def detail(request: ProjectRequest, project: str, number: int) -> HttpResponse:
     """One release, the services that it can be deployed to, and how each would be watched."""
-    rows = Release.objects.select_related("image", "files").defer("files__manifest")
+    rows = Release.objects.select_related("image", "files").prefetch_related("variants").defer("files__manifest")
     found = get_object_or_404(rows, project=request.project, number=number)
-    services = Service.objects.filter(project=request.project).select_related("node", "live_release")
+    related = ("node", "project", "certificate", "live_release")
+    services = list(Service.objects.filter(project=request.project).select_related(*related))
+    behind = {row.node_id for row in services if row.live_release and row.live_release.number > found.number}
+    readings = Node.objects.filter(pk__in=behind).newest_readings()
     context = {
         "release": found,
-        "services": [{"row": service, "watched": supervision_of(service, found.image)} for service in services],
+        "services": [
+            {
+                "row": service,
+                "watched": supervision_of(service, found.image),
+                "way": way_back(service, found, readings.get(service.node_id)),
+            }
+            for service in services
+        ],
+        "older": bool(behind),
         "detected": detected(found.image),
     }
     return render(request, "deployments/release.html", context)

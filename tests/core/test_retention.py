@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from deployments.core.facts_values import Disk, NodeFacts, PendingSwitch
+from deployments.core.presence import lacking
 from deployments.core.retention import Needed, counted, daily_slot, freed, gone, pruning
 from tests.core.example_facts import NODE, SERVICE
 
@@ -97,3 +98,17 @@ def test_each_node_has_a_time_of_day_of_its_own_and_it_comes_once_a_day() -> Non
         assert daily_slot(slot, key) == slot
         assert daily_slot(slot + timedelta(hours=23, minutes=59), key) == slot
         assert daily_slot(slot - timedelta(seconds=1), key) == slot - timedelta(days=1)
+
+
+def test_what_would_have_to_be_sent_is_what_the_node_does_not_show() -> None:
+    facts = node()
+    assert lacking(facts, "serbest", "www", Needed(4, IMAGES[4], "b", "v4")) == ()
+    assert lacking(facts, "serbest", "www", Needed(4, IMAGES[4])) == ()
+    gone = Needed(8, IMAGES[8], "c", "v8")
+    assert lacking(facts, "serbest", "www", gone) == ("files", "image", "certificate", "credentials")
+    assert lacking(facts, "other", "www", Needed(4, IMAGES[4])) == ("image",)
+    assert lacking(facts, "serbest", "api", Needed(4, IMAGES[4], "b", "v4")) == (
+        "files",
+        "certificate",
+        "credentials",
+    )
