@@ -9,7 +9,7 @@ PYTHON ?= python3
 TEMPLATES = $(shell find templates ffsweb certificates deployments -name '*.html')
 export PYTHON
 
-.PHONY: setup up test fix lint types contracts migrations test-quick test-machines test-postgres demo screenshots bench-push bench-supervisor clean
+.PHONY: setup up test fix lint types contracts migrations test-quick test-machines test-postgres demo screenshots bench-push bench-supervisor bench-viewers clean
 .DEFAULT_GOAL := up
 
 setup: .venv/.synced
@@ -79,6 +79,10 @@ bench-push: setup
 # What the supervisor costs, beside supervisord and s6 (on PATH); writes docs/benchmarks-supervisor.md. Fails beyond 20 MB.
 bench-supervisor: setup
 	$(BIN)/python -m benchmarks.supervisor --write
+
+# How late a log's lines reach a thousand viewers of one web process; writes docs/benchmarks-viewers.md.
+bench-viewers: setup
+	$(BIN)/python -m benchmarks.viewers --write
 
 clean:
 	rm -rf .venv var/tools static .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

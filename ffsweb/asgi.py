@@ -8,5 +8,6 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ffsweb.settings")
 django.setup(set_prefix=False)
 
 from ffsweb.intake import Application  # noqa: E402 - it needs the applications
+from ffsweb.operations.route import LiveStreams, streams  # noqa: E402
 
-application = Application()
+application = LiveStreams(Application(), streams)

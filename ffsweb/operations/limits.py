@@ -31,6 +31,13 @@ TAKEOVERS: Final = 5
 """After so many workers died under it, an operation ends as unknown: it is likely what kills them."""
 
 
+STREAM_THREADS: Final = 4
+"""Threads that read the database for all event streams of a process: permissions, and lines of long ago."""
+
+ADMITTED_AT_ONCE: Final = 8
+"""Requests for event streams that are looked at at once; the others wait their turn."""
+
+
 def lease_seconds() -> float:
     """How long a claim lasts without renewal (``settings.OPERATIONS_LEASE``, 90)."""
     return float(getattr(settings, "OPERATIONS_LEASE", 90.0))
@@ -47,8 +54,8 @@ def stream_seconds() -> float:
 
 
 def streams_per_process() -> int:
-    """Event streams that one web process serves at once (``settings.OPERATIONS_STREAMS``, 300)."""
-    return int(getattr(settings, "OPERATIONS_STREAMS", 300))
+    """Event streams that one web process serves at once (``settings.OPERATIONS_STREAMS``, 2000)."""
+    return int(getattr(settings, "OPERATIONS_STREAMS", 2_000))
 
 
 def streams_per_user() -> int:

@@ -6,11 +6,15 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from .ansi import to_html
 from .linetext import plain
 from .models import LogLine
+
+BATCH: Final = 200
+BATCH_CHARACTERS: Final = 64_000
+"""An event has no more lines than the one, and, if it has several, no more characters than the other."""
 
 COLUMNS = ("number", "at", "target_id", "stream", "text")
 
@@ -69,6 +73,19 @@ def event(name: str, data: str, *, number: int | None = None) -> bytes:
     head = f"id: {number}\n" if number is not None else ""
     kind = f"event: {name}\n" if name else ""
     return f"{head}{kind}data: {data}\n\n".encode()
+
+
+def batch(lines: Iterable[tuple[int, str]]) -> tuple[int, bytes] | None:
+    """The first of ``lines`` (number, encoded) as one event, and the last one's number; None if there are none."""
+    taken: list[str] = []
+    last = size = 0
+    for number, encoded in lines:
+        size += len(encoded)
+        if len(taken) == BATCH or (taken and size > BATCH_CHARACTERS):
+            break
+        last = number
+        taken.append(encoded)
+    return (last, lines_event(taken, number=last)) if taken else None
 
 
 def lines_event(encoded: Sequence[str], *, number: int) -> bytes:

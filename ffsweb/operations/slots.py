@@ -1,4 +1,4 @@
-"""How many event streams this process serves at once: each holds a thread and a socket."""
+"""How many event streams this process serves at once: each holds a socket and some memory."""
 
 from __future__ import annotations
 

@@ -8,77 +8,158 @@ targets changed; the page fetches them anew. ``ping``: every 15 seconds of silen
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
+import random
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from asgiref.sync import sync_to_async
 from django.db import connections
 
 from . import rendering, tail
-from .limits import stream_seconds
+from .limits import STREAM_THREADS, stream_seconds
 from .models import Operation
 from .slots import Slot
-from .tail import Reader
+from .tail import Reader, Situation
 
-BATCH: Final = 200
 PING_EVERY: Final = 15.0
 ALLOWED_EVERY: Final = 60.0
+STUCK: Final = 30.0
+"""Seconds that a viewer may take nothing of what was sent; then the connection is cut, and the browser comes back."""
+
 OPENING: Final = b"retry: 2000\n: the log follows\n\n"
 
 Result = TypeVar("Result")
+Say = Callable[[bytes], Awaitable[None]]
+
+_threads = ThreadPoolExecutor(STREAM_THREADS, thread_name_prefix="stream")
 
 
-class EventStream:
-    """The body of a streaming response: an asynchronous iterator that gives its slot back when it is closed."""
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What a request was let in to: the lines of an operation after a number, for as long as ``allowed`` says so.
 
-    def __init__(self, operation_id: int, *, after: int, allowed: Callable[[], bool], slot: Slot) -> None:
-        self._watch = _Watch(operation_id)
-        self._events = _events(self._watch, after=after, allowed=allowed)
-        self._slot = slot
+    ``allowed`` asks the database and is called in a thread; the slot is given back when the stream ends.
+    """
 
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
+    operation_id: int
+    after: int
+    allowed: Callable[[], bool]
+    slot: Slot
 
-    async def __anext__(self) -> bytes:
+
+class Viewer:
+    """One viewer of one operation. ``say`` sends bytes and returns when there is room for more; ``cut`` ends it."""
+
+    def __init__(self, admission: Admission, say: Say, cut: Callable[[], None]) -> None:
+        self._admission = admission
+        self._say, self._cut = say, cut
+        self._woken = asyncio.Event()
+        self._over = False
+        self._reader: Reader | None = None
+        self._saying_since = 0.0
+        self._due = self._pings = 0.0
+        self._revision: int | None = None
+
+    async def watch(self) -> None:
+        """Send events until the operation, the permission or the stream's time ends, or :meth:`end` is called."""
         try:
-            return await anext(self._events)
-        except BaseException:  # also a cancel: whoever watched has gone
-            self.close()
-            raise
+            await self._send(OPENING)
+            await self._follow(self._admission.after)
+        except Operation.DoesNotExist:
+            return
+        finally:
+            self._leave()
 
-    def close(self) -> None:
-        """Leave the reader and give the slot back, whether or not the response was ever iterated over."""
-        self._watch.leave()
-        self._slot.release()
+    def end(self) -> None:
+        """Send no more: the client has gone, or the server goes. In the loop's thread."""
+        self._over = True
+        self._woken.set()
 
+    def look(self, now: float) -> None:
+        """Called a few times each second: wake it if something is due, cut it if its client takes nothing."""
+        if self._saying_since and now - self._saying_since >= STUCK:
+            self._over = True
+            self._cut()
+        elif now >= self._due:
+            self._woken.set()
 
-class _Watch:
-    """One viewer's place at the reader of an operation."""
+    async def _send(self, data: bytes) -> None:
+        self._saying_since = time.monotonic()
+        await self._say(data)
+        self._saying_since = 0.0
 
-    def __init__(self, operation_id: int) -> None:
-        self.operation_id = operation_id
-        self.woken = asyncio.Event()
-        self.reader: Reader | None = None
+    async def _follow(self, cursor: int) -> None:
+        now = time.monotonic()
+        ends, checks, self._pings = now + stream_seconds(), now + _until_check(), now + PING_EVERY
+        while not self._over and (now := time.monotonic()) < ends:
+            if now >= checks:
+                if not await in_thread(self._admission.allowed):
+                    return
+                checks = now + _until_check()
+            reader = await self._attend()
+            self._woken.clear()
+            situation = reader.situation  # before the lines: what it says of the end is said after the last of them
+            number, lines = await self._lines(reader, cursor)
+            if lines:
+                cursor, self._pings = number, now + PING_EVERY
+                await self._send(lines)
+                continue
+            await self._tell(situation, now)
+            self._due = min(ends, checks, self._pings)
+            if not self._over:
+                await self._woken.wait()
 
-    async def attend(self) -> Reader:
+    async def _tell(self, situation: Situation, now: float) -> None:
+        """What is to be told when there is no line to be sent."""
+        if situation.revision != self._revision:
+            self._revision = situation.revision
+            news = {"state": situation.state, "revision": situation.revision}
+            await self._send(rendering.event("steps", json.dumps(news)))
+        if situation.state.terminal:
+            self._over = True
+            await self._send(rendering.event("done", json.dumps({"state": situation.state, "last": situation.last})))
+        elif now >= self._pings:
+            self._pings = now + PING_EVERY
+            await self._send(b": still here\n" + rendering.event("ping", str(situation.last)))
+
+    async def _attend(self) -> Reader:
         """The reader; another one if that has left."""
-        while self.reader is None or (self.reader.ended.is_set() and not self.reader.situation.state.terminal):
-            self.leave()
-            reader = await in_thread(lambda: tail.reader_of(self.operation_id))
-            if reader.watch(self.woken) or reader.situation.state.terminal:
-                self.reader = reader
-        return self.reader
+        while self._reader is None or (self._reader.ended.is_set() and not self._reader.situation.state.terminal):
+            self._leave_reader()
+            number = self._admission.operation_id
+            reader = tail.running_reader(number)
+            if reader is None:
+                reader = await in_thread(functools.partial(tail.reader_of, number))
+            if reader.watch(self._woken) or reader.situation.state.terminal:
+                self._reader = reader
+        return self._reader
 
-    def leave(self) -> None:
-        if self.reader is not None:
-            self.reader.leave(self.woken)
-            self.reader = None
+    async def _lines(self, reader: Reader, cursor: int) -> tuple[int, bytes]:
+        """The next lines after ``cursor``: from the reader, or, for a viewer far behind, from the database."""
+        kept = reader.event_after(cursor)
+        if kept is not None:
+            return kept
+        operation_id = self._admission.operation_id
+        rows = await in_thread(lambda: rendering.rows(operation_id, after=cursor, limit=rendering.BATCH))
+        # Lines that were pruned are gone for the reader too: an empty line in their place would be a lie.
+        return rendering.batch([(row.number, row.encoded()) for row in rows]) or (cursor, b"")
+
+    def _leave_reader(self) -> None:
+        if self._reader is not None:
+            self._reader.leave(self._woken)
+            self._reader = None
+
+    def _leave(self) -> None:
+        self._leave_reader()
+        self._admission.slot.release()
 
 
 async def in_thread(work: Callable[[], Result]) -> Result:
-    """``work`` in the request's thread, which keeps no database connection: a stream lives too long for that."""
+    """``work`` in one of few threads, which keep no database connection: what they do is rare."""
 
     def closing() -> Result:
         try:
@@ -88,64 +169,12 @@ async def in_thread(work: Callable[[], Result]) -> Result:
                 if not connection.in_atomic_block:
                     connection.close()
 
-    return await sync_to_async(closing, thread_sensitive=True)()
+    return await asyncio.get_running_loop().run_in_executor(_threads, closing)
 
 
-async def _events(watch: _Watch, *, after: int, allowed: Callable[[], bool]) -> AsyncIterator[bytes]:
-    yield OPENING
-    try:
-        async for event in _follow(watch, cursor=after, allowed=allowed):
-            yield event
-    except Operation.DoesNotExist:
-        return
-    finally:
-        watch.leave()
-
-
-async def _follow(watch: _Watch, *, cursor: int, allowed: Callable[[], bool]) -> AsyncIterator[bytes]:
-    now = time.monotonic()
-    ends, checks, pings = now + stream_seconds(), now + ALLOWED_EVERY, now + PING_EVERY
-    revision: int | None = None
-    while (now := time.monotonic()) < ends:
-        if now >= checks:
-            if not await in_thread(allowed):
-                return
-            checks = now + ALLOWED_EVERY
-        reader = await watch.attend()
-        watch.woken.clear()
-        situation = reader.situation
-        lines = await _lines(reader, watch.operation_id, cursor)
-        if lines:
-            cursor, pings = lines[-1][0], now + PING_EVERY
-            yield rendering.lines_event([encoded for _, encoded in lines], number=cursor)
-            continue
-        if situation.revision != revision:
-            revision = situation.revision
-            yield rendering.event("steps", json.dumps({"state": situation.state, "revision": revision}))
-        if situation.state.terminal:
-            yield rendering.event("done", json.dumps({"state": situation.state, "last": situation.last}))
-            return
-        if now >= pings:
-            pings = now + PING_EVERY
-            yield b": still here\n" + rendering.event("ping", str(situation.last))
-        await _wait(watch.woken, min(ends, checks, pings) - time.monotonic())
-
-
-async def _lines(reader: Reader, operation_id: int, cursor: int) -> list[tuple[int, str]]:
-    """The next lines after ``cursor``: from the reader, or, for a viewer that is far behind, from the database."""
-    kept = reader.lines_after(cursor, BATCH)
-    if kept is not None:
-        return kept
-    rows = await in_thread(lambda: rendering.rows(operation_id, after=cursor, limit=BATCH))
-    # Lines that were pruned are gone for the reader too: an empty line in their place would be a lie.
-    return [(row.number, row.encoded()) for row in rows]
-
-
-async def _wait(woken: asyncio.Event, seconds: float) -> None:
-    try:
-        await asyncio.wait_for(woken.wait(), max(0.0, seconds))
-    except TimeoutError:
-        return
+def _until_check() -> float:
+    """Seconds, not the same for all who came at the same moment."""
+    return ALLOWED_EVERY * random.uniform(0.7, 1.0)  # noqa: S311 - it spreads load
 
 
 def parse_cursor(values: tuple[Any, ...]) -> int:

@@ -1,9 +1,8 @@
 """Follows running operations for a web process: one reader for each operation, however many watch it.
 
 The reader is a thread. It is woken by Redis, or looks by itself if Redis is away, reads what is new from the database
-and keeps the last lines, ready to send. Watchers take lines from there by number; one that is too far behind takes
-them from the database. So numbers alone decide what a watcher gets: none is lost, none comes twice, and a slow
-watcher costs no memory.
+and keeps the last lines, ready to send. Watchers take lines from there by number; one too far behind takes them from
+the database. So numbers alone decide: none is lost, none comes twice, and a slow watcher costs no memory.
 """
 
 from __future__ import annotations
@@ -11,16 +10,17 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections import deque
+from collections import defaultdict, deque
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
-import redis
 import structlog
 from django.db import Error as DatabaseError
 from django.db import connections
 
-from . import ending, rendering, wakeup
+from . import ending, rendering
+from .bell import Bell
 from .models import Operation
 from .states import State
 
@@ -28,10 +28,8 @@ logger = structlog.get_logger(__name__)
 
 KEPT_LINES: Final = 2_000
 READ_LINES: Final = 1_000
-LOOK_EVERY: Final = 2.0
-"""Seconds after which a reader looks even if nobody woke it: a wake-up may be lost."""
-
-LOOK_WITHOUT_REDIS: Final = 0.5
+KEPT_EVENTS: Final = 8
+WOKEN_AT_ONCE: Final = 100
 LINGER: Final = 5.0
 """Seconds that a reader stays without watchers: a page that is reloaded finds it warm."""
 
@@ -51,25 +49,29 @@ class Reader:
     def __init__(self, operation_id: int, situation: Situation) -> None:
         self.operation_id = operation_id
         self._lock = threading.Lock()
-        self._situation = situation
+        self.situation = situation
         self._lines: deque[tuple[int, str]] = deque(maxlen=KEPT_LINES)
+        self._events: dict[int, tuple[int, bytes]] = {}
         self._watchers: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
         self._left_at = time.monotonic()
         self.ended = threading.Event()
 
-    @property
-    def situation(self) -> Situation:
-        """What the reader knows."""
-        return self._situation
+    def event_after(self, number: int) -> tuple[int, bytes] | None:
+        """The lines after ``number`` as one event, and the last one's number: the same bytes for all who are there.
 
-    def lines_after(self, number: int, limit: int) -> list[tuple[int, str]] | None:
-        """Up to ``limit`` lines after ``number``, encoded, or None if they are to be read from the database."""
+        No bytes if there are no such lines; None if they are to be read from the database.
+        """
         with self._lock:
-            first = self._lines[0][0] if self._lines else self._situation.last + 1
+            made = self._events.get(number)
+            if made is not None:
+                return made
+            first = self._lines[0][0] if self._lines else self.situation.last + 1
             if number + 1 < first:
                 return None
-            skipped = number + 1 - first
-            return [self._lines[place] for place in range(skipped, min(skipped + limit, len(self._lines)))]
+            made = rendering.batch(islice(self._lines, number + 1 - first, None)) or (number, b"")
+            if len(self._events) < KEPT_EVENTS:
+                self._events[number] = made
+            return made
 
     def watch(self, woken: asyncio.Event) -> bool:
         """Set ``woken``, in the loop that runs now, whenever something is new. False if the reader has left."""
@@ -94,10 +96,10 @@ class Reader:
 
     def run(self) -> None:
         """Read until the operation has ended, or nobody watches any more."""
-        bell = _Bell(self.operation_id)
+        bell = Bell(self.operation_id)
         try:
             while not self._leaves():
-                if self._read() and self._situation.state.terminal:
+                if self._read() and self.situation.state.terminal:
                     break
                 bell.wait()
         finally:
@@ -113,9 +115,9 @@ class Reader:
             # The state first: if it says "ended", then every line there will ever be is read after it.
             state, revision = Operation.objects.values_list("state", "revision").get(pk=self.operation_id)
             while True:
-                found = rendering.rows(self.operation_id, after=self._situation.last, limit=READ_LINES)
+                found = rendering.rows(self.operation_id, after=self.situation.last, limit=READ_LINES)
                 more = len(found) == READ_LINES
-                before = self._situation
+                before = self.situation
                 after = Situation(
                     before.state if more else State(state),
                     before.revision if more else revision,
@@ -124,13 +126,14 @@ class Reader:
                 encoded = [(row.number, row.encoded()) for row in found]
                 with self._lock:
                     self._lines.extend(encoded)
-                    self._situation = after
+                    self._events.clear()
+                    self.situation = after
                 if after != before:
                     self._wake()
                 if not more:
                     return True
         except Operation.DoesNotExist:
-            self._situation = Situation(State.UNKNOWN, 0, self._situation.last)
+            self.situation = Situation(State.UNKNOWN, 0, self.situation.last)
             return True
         except DatabaseError as error:
             connections.close_all()
@@ -138,57 +141,34 @@ class Reader:
             return False
 
     def _wake(self) -> None:
+        woken = defaultdict(list)
         with self._lock:
-            watchers = list(self._watchers.items())
-        for woken, loop in watchers:
+            for event, loop in self._watchers.items():
+                woken[loop].append(event)
+        for loop, events in woken.items():
             try:
-                loop.call_soon_threadsafe(woken.set)
-            except RuntimeError:  # its loop is closed; the watcher is gone with it
-                self.leave(woken)
+                loop.call_soon_threadsafe(_set_some, events)
+            except RuntimeError:  # its loop is closed; the watchers are gone with it
+                for event in events:
+                    self.leave(event)
 
 
-class _Bell:
-    """Waits for a wake-up of one operation, or for the time to look without one."""
-
-    def __init__(self, operation_id: int) -> None:
-        self._channel = wakeup.channel(operation_id)
-        self._subscription: redis.client.PubSub | None = None
-        self._client: redis.Redis | None = None
-        self._not_before = 0.0
-
-    def wait(self) -> None:
-        """Return when woken, or after LOOK_EVERY; without Redis after LOOK_WITHOUT_REDIS."""
-        try:
-            if self._subscription is None and time.monotonic() >= self._not_before:
-                self._connect()
-                return  # what was written before the subscription woke nobody
-            if self._subscription is not None:
-                self._subscription.get_message(timeout=LOOK_EVERY)
-                while self._subscription.get_message(timeout=0.0):
-                    pass  # many wake-ups at once are one
-                return
-        except (redis.RedisError, OSError) as error:
-            logger.warning("wakeup_not_received", error=str(error))
-            self._not_before = time.monotonic() + wakeup.RETRY_AFTER
-            self.close()
-        time.sleep(LOOK_WITHOUT_REDIS)
-
-    def _connect(self) -> None:
-        self._client = wakeup.client()
-        self._subscription = self._client.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
-        self._subscription.subscribe(self._channel)
-
-    def close(self) -> None:
-        """Give the connection back."""
-        if self._subscription is not None:
-            self._subscription.close()
-        if self._client is not None:
-            self._client.close()
-        self._subscription = self._client = None
+def _set_some(events: list[asyncio.Event]) -> None:
+    """Set them, some in each turn of the loop: what else there is to do waits for some watchers, not for all."""
+    for event in events[:WOKEN_AT_ONCE]:
+        event.set()
+    if len(events) > WOKEN_AT_ONCE:
+        asyncio.get_running_loop().call_soon(_set_some, events[WOKEN_AT_ONCE:])
 
 
 _readers: dict[int, Reader] = {}
 _readers_lock = threading.Lock()
+
+
+def running_reader(operation_id: int) -> Reader | None:
+    """The reader of the operation in this process, if there is one. No query."""
+    reader = _readers.get(operation_id)
+    return None if reader is None or reader.ended.is_set() else reader
 
 
 def reader_of(operation_id: int) -> Reader:
@@ -196,10 +176,8 @@ def reader_of(operation_id: int) -> Reader:
 
     Raises Operation.DoesNotExist.
     """
-    with _readers_lock:
-        reader = _readers.get(operation_id)
-        if reader is not None and not reader.ended.is_set():
-            return reader
+    if (running := running_reader(operation_id)) is not None:
+        return running
     state, revision = Operation.objects.values_list("state", "revision").get(pk=operation_id)
     with _readers_lock:
         present = _readers.get(operation_id)

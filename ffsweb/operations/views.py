@@ -8,24 +8,22 @@ from typing import Any
 from asgiref.sync import sync_to_async
 from django.contrib import messages
 from django.http import HttpResponse, HttpResponseRedirect, JsonResponse, StreamingHttpResponse
-from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_POST, require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from ffsweb.accounts.access import PersonRequest, member_view, project_view
 from ffsweb.accounts.models import Role
 
-from . import answers, ending, listing, rendering, services, slots, waiting
-from .access import OperationRequest, project_of, still_allowed
+from . import answers, ending, listing, rendering, services, waiting
+from .access import OperationRequest, project_of
 from .models import Operation, Step
 from .states import State
-from .stream import EventStream, parse_cursor
+from .stream import parse_cursor
 
 PAGE_LINES = 1_000
-RETRY_AFTER = "5"
 
 
 @member_view
@@ -60,35 +58,6 @@ def detail(request: OperationRequest, operation_id: int) -> HttpResponse:
     answer = render(request, "operations/detail.html" + ("#situation" if part else ""), context)
     patch_vary_headers(answer, ["HX-Request"])  # the back button must not show a fragment
     return answer
-
-
-@project_view(Role.VIEWER, of=project_of)
-@require_GET
-def events(request: OperationRequest, operation_id: int) -> HttpResponseBase:
-    """The operation's events (see ``stream``). 204 if there will be none any more; 503 if too many watch."""
-    after = parse_cursor((request.GET.get("after"), request.headers.get("Last-Event-ID")))
-    if request.operation.finished and after >= ending.last_number(operation_id):
-        return HttpResponse(status=204)  # a browser's EventSource comes no more (WHATWG HTML §9.2.3)
-    user_id, session_key = request.user.pk, request.session.session_key
-    slot = slots.take(user_id)
-    if slot is None:
-        return HttpResponse(
-            "Too many logs are being watched here. The page goes on by asking now and then.\n",
-            status=503,
-            content_type="text/plain; charset=utf-8",
-            headers={"Retry-After": RETRY_AFTER},
-        )
-    body = EventStream(
-        operation_id,
-        after=after,
-        allowed=lambda: still_allowed(session_key, user_id, operation_id),
-        slot=slot,
-    )
-    return StreamingHttpResponse(
-        body,
-        content_type="text/event-stream",
-        headers={"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"},
-    )
 
 
 @project_view(Role.VIEWER, of=project_of)

@@ -13,6 +13,7 @@ from django.core.handlers.asgi import ASGIHandler
 from django.test import Client
 
 from ffsweb.accounts.models import User
+from ffsweb.operations.route import LiveStreams, Streams
 
 
 def cookie_of(user: User) -> str:
@@ -41,7 +42,9 @@ class Exchange:
     status: int = 0
     answer: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
-    over: bool = False  # whether the server has ended the answer
+    over: bool = False  # whether the application has returned
+    complete: bool = False  # whether it has ended the answer
+    streams: Streams = field(default_factory=Streams)
 
     def __post_init__(self) -> None:
         self._leave = asyncio.Event()
@@ -68,8 +71,10 @@ class Exchange:
     def events(self) -> list[Event]:
         """The complete events so far."""
         found = []
-        for block in self.body.decode().split("\n\n")[:-1]:
-            fields = [line.partition(": ") for line in block.split("\n") if line and not line.startswith(":")]
+        for block in self.body.split(b"\n\n")[:-1]:
+            fields = [
+                line.partition(": ") for line in block.decode().split("\n") if line and not line.startswith(":")
+            ]
             values = {name: value for name, _, value in fields}
             if "data" in values:
                 found.append(Event(values.get("event", ""), values["data"], values.get("id", "")))
@@ -100,7 +105,7 @@ class Exchange:
             "server": ("testserver", 80),
         }
         try:
-            await ASGIHandler()(scope, self._receive, self._take)
+            await LiveStreams(ASGIHandler(), self.streams)(scope, self._receive, self._take)
         finally:
             self.over = True
             self._news.set()
@@ -118,6 +123,7 @@ class Exchange:
             self.answer = {name.decode().lower(): value.decode("latin-1") for name, value in message["headers"]}
         else:
             self.body += message.get("body", b"")
+            self.complete = not message.get("more_body", False)
         self._news.set()
 
 

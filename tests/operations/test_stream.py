@@ -91,7 +91,7 @@ def test_it_replays_and_then_follows_to_the_end(enqueue, carol, redis_server):
         assert json.loads(viewer.events()[-1].data) == {"state": "succeeded", "last": 502}
         assert all(len(json.loads(event.data)) <= 200 for event in viewer.events() if not event.name)
         assert viewer.answer["content-type"] == "text/event-stream"
-        assert viewer.answer["cache-control"] == "no-cache, no-transform"
+        assert viewer.answer["cache-control"] == "no-store, no-transform"
         assert viewer.answer["x-accel-buffering"] == "no"
         assert viewer.body.startswith(b"retry: 2000\n:")
 

@@ -21,6 +21,7 @@ from ffsweb.runtime.heartbeat import Heartbeat
 from ffsweb.runtime.web import GRACE, BeatingServer
 
 stuck = []
+ending = asyncio.Event()
 
 async def app(scope, receive, send):
     if scope["path"] == "/livez":
@@ -34,26 +35,28 @@ async def app(scope, receive, send):
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
     if scope["path"] == "/block":
         time.sleep(60)  # what must never be done in an event loop
-    while True:
+    while not ending.is_set():
         await send({"type": "http.response.body", "body": b": still here\\n\\n", "more_body": True})
         await asyncio.sleep(0.1)
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 listener = __import__("socket").create_server(("127.0.0.1", 0))
 print(listener.getsockname()[1], flush=True)
 config = uvicorn.Config(app, lifespan="off", log_config=None, timeout_graceful_shutdown=GRACE)
-BeatingServer(config, Heartbeat.taken_from(os.environ)).run(sockets=[listener])
+at_end = ending.set if "--ends-streams" in sys.argv else lambda: None
+BeatingServer(config, Heartbeat.taken_from(os.environ), at_end).run(sockets=[listener])
 """
 
 
 class Server:
     """The streaming application, and the reading end of its heartbeats."""
 
-    def __init__(self) -> None:
+    def __init__(self, *options: str) -> None:
         self.reading, writing = os.pipe()
         os.set_blocking(self.reading, False)
         environment = {**os.environ, "FFS_HEARTBEAT_FD": str(writing), "FFS_HEARTBEAT_INTERVAL": "0.2"}
         self.process = subprocess.Popen(
-            [sys.executable, "-c", STREAMING],
+            [sys.executable, "-c", STREAMING, *options],
             env=environment,
             pass_fds=(writing,),
             stdout=subprocess.PIPE,
@@ -79,15 +82,18 @@ class Server:
         connection.request("GET", path)
         return connection
 
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+        os.close(self.reading)
+
 
 @pytest.fixture
 def server():
     server = Server()
     yield server
-    server.process.kill()
-    server.process.wait()
-    server.process.stdout.close()
-    os.close(server.reading)
+    server.close()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -102,6 +108,20 @@ def test_open_streams_do_not_keep_it_alive(server, number):
     for stream, response in zip(streams, responses, strict=True):
         response.close()
         stream.close()
+
+
+def test_streams_that_are_told_of_the_end_are_not_waited_for():
+    server = Server("--ends-streams")
+    stream = server.open("/stream")
+    response = stream.getresponse()
+    response.read(10)
+    server.process.send_signal(signal.SIGTERM)
+    since = time.monotonic()
+    assert response.read().endswith(b"\n\n")  # it is complete, nothing was cut
+    server.process.wait(20)
+    assert time.monotonic() - since < GRACE
+    stream.close()
+    server.close()
 
 
 def test_it_beats_while_its_event_loop_turns_and_not_when_it_is_blocked(server):
