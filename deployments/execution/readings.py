@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.db.models import F, Max, Q
+from django.db.models.functions import Least
 from django.utils import timezone
 
 from deployments.core.facts import FactsError, NodeFacts, facts_of
@@ -99,7 +100,7 @@ def store(taken: Taken) -> Reading | None:
     Reading.objects.filter(pk__in=list(old)).delete()
     for name, count in taken.forgotten.items():
         Service.objects.filter(node_id=taken.node_id, name=name).update(
-            restarts_before=F("restarts_before") + count, restarts_reset_at=taken.at
+            restarts_before=Least(F("restarts_before") + count, restarts.MOST), restarts_reset_at=taken.at
         )
     if taken.facts is not None:
         _agree(taken.node_id, taken.at, taken.facts)

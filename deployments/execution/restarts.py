@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 logger = structlog.get_logger(__name__)
 VERB = "reset-restarts"
+MOST = 10**6
+"""Restarts that are counted of a service; a node that tells of more is wrong."""
 
 
 def forget(program: NodeProgram, facts: NodeFacts) -> dict[str, int]:
@@ -40,7 +42,12 @@ def forget(program: NodeProgram, facts: NodeFacts) -> dict[str, int]:
         except (AnswerError, RemoteError) as error:
             logger.info("restarts_not_reset", service=service.name, reason=str(error))
             continue
-        # The node's word, within what a column takes.
-        count = answer.fields.get("restarts")
-        forgotten[service.name] = min(count, 10**6) if isinstance(count, int) and count >= 0 else service.restarts
+        forgotten[service.name] = _count(answer.fields.get("restarts"), service.restarts)
     return forgotten
+
+
+def _count(told: object, read: int) -> int:
+    """What the node says, or what was read just before; within what a column takes."""
+    if not isinstance(told, int) or isinstance(told, bool) or told < 0:
+        return min(read, MOST)
+    return min(told, MOST)

@@ -15,6 +15,7 @@ from deployments.core.episodes import Episode
 from deployments.core.trouble import NODE, Watch, judge
 from deployments.execution import trouble_mail
 from deployments.models import HostKey, Node, Reading, Service
+from ffsweb.notify.letter import one_line
 from ffsweb.operations.models import Hold
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def watch(node_id: int, at: datetime, facts: NodeFacts | None, problem: str) -> 
     wanted = [node.resource, *(service.resource for service in services)]
     held = set(Hold.objects.filter(resource__in=wanted).values_list("resource", flat=True))
     whole = node.resource in held
-    _node(node, problem, at.timestamp(), last, held=whole)
+    _node(node, one_line(problem, 500), at.timestamp(), last, held=whole)
     for service in services:
         found = facts.service(service.name) if facts is not None else None
         _service(service, found, at.timestamp(), last, held=whole or service.resource in held)

@@ -28,7 +28,7 @@ from ffsweb.accounts import invitations
 from ffsweb.accounts.memberships import add_member
 from ffsweb.accounts.models import Membership, Role, User
 from ffsweb.accounts.projects import create_project
-from tests.browser import seed_operations, seed_registry
+from tests.browser import seed_mail, seed_operations, seed_registry
 from tests.browser.seed_facts import GIGABYTE, heartbeats, node_facts, service_facts
 from tests.certificates.material import authority, intermediate, issue, server
 from tests.deployments.fleet import Fleet
@@ -51,6 +51,7 @@ def main() -> None:
     for name, role in (("bob", Role.OPERATOR), ("carol", Role.VIEWER)):
         User.objects.create_user(name, password=PASSWORDS[name], first_name=name.title())
         add_member(fleet.project, actor=fleet.alice, username=name, role=role)
+    seed_mail.mail(fleet)
     for name in ("newcomer", "leyla"):  # leyla sets up a second factor, so that nobody else's log-in changes
         User.objects.create_user(name, password=PASSWORDS[name])
     invited = invitations.invite(actor=fleet.alice, username="dilek", project=fleet.project, role=Role.OPERATOR)

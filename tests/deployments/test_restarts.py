@@ -104,6 +104,9 @@ def test_a_count_that_is_none_breaks_nothing(restarted: RestartedNode, count: An
     restarted.answer = {"ok": True, "restarts": count}
     assert restarted.read().error == ""
     assert 0 <= Service.objects.get().restarts_before <= 10**6
+    restarted.restarts = 4
+    restarted.read()
+    assert 0 <= Service.objects.get().restarts_before <= 10**6
 
 
 def test_with_a_new_release_the_count_begins_anew(restarted: RestartedNode) -> None:

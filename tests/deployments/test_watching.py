@@ -175,7 +175,7 @@ def test_a_node_that_speaks_another_protocol_can_be_reached(watched: Watched) ->
 
 
 def test_hostile_words_of_a_node_are_one_line_in_the_subject_and_text_in_the_mail(watched: Watched) -> None:
-    odd = "x\r\nBcc: eve@example.org\r\n\r\n<script>\u202e\x1b[31m" + "y" * 5000
+    odd = "x\r\nBcc: eve@example.org\r\n\r\n<script>\u202e\x1b[31m\0\ud800" + "y" * 5000
     watched.read(12, error=odd)
     mail = Message.objects.get()
     assert "\n" not in mail.subject

@@ -13,6 +13,7 @@ from django.db import connections, transaction
 from time_machine import Traveller
 
 from ffsweb.accounts.models import Project
+from ffsweb.celery import app
 from ffsweb.notify import outbox, sending, services
 from ffsweb.notify.letter import Letter
 from ffsweb.notify.models import Message
@@ -259,6 +260,14 @@ def test_mails_are_forgotten_after_more_than_a_year(transactional_db: None, cloc
     clock.shift(timedelta(days=2))
     outbox.forget_old()
     assert [row.key for row in Message.objects.all()] == ["event:2"]
+
+
+def test_the_clock_sends_and_forgets_by_itself() -> None:
+    app.loader.import_default_modules()
+    wanted = {"notify.send", "notify.forget"}
+    assert wanted <= set(app.tasks)
+    assert wanted <= {entry["task"] for entry in app.conf.beat_schedule.values()}
+    assert app.conf.beat_schedule["notify.send"]["schedule"].run_every == timedelta(seconds=15)
 
 
 def test_a_key_names_its_event(transactional_db: None) -> None:
