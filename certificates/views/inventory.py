@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -9,6 +11,7 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from certificates.core.timeline import Expiry, timeline
 from certificates.models import Certificate, CertificateRequest
 from certificates.services.export import rows as csv_rows
 from ffsweb.accounts.access import ProjectRequest, project_view
@@ -35,6 +38,7 @@ def listing(request: ProjectRequest, project: str) -> HttpResponse:
     context = {
         "rows": [(row, row.days_left(now), row.time_level(now)) for row in found],
         "any": bool(everything),
+        "timeline": timeline([_expiry(row, now) for row in found], now),
         "search": search,
         "order": order,
         "orders": [(key, words) for key, (words, _) in ORDERS.items()],
@@ -64,6 +68,10 @@ def _certificates(request: ProjectRequest) -> QuerySet[Certificate]:
         .defer("sealed_key", "sealed_passphrase")
         .prefetch_related("services__node", "services__project")
     )
+
+
+def _expiry(row: Certificate, now: datetime) -> Expiry:
+    return Expiry(row.label, row.not_after, str(row.time_level(now) or "good"))
 
 
 def _fits(row: Certificate, search: str) -> bool:

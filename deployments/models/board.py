@@ -48,6 +48,7 @@ class BoardRow:
     restarts: int
     last_reason: str
     certificate_days: int | None
+    certificate_level: str | None = None
     since: datetime | None = None
 
     @property
@@ -113,6 +114,7 @@ def service_state(service: Service, reading: Reading | None, *, newest: int, now
         restarts=facts.restarts + facts.restarts_inside + service.restarts_before if facts else 0,
         last_reason=facts.last_reason if facts else "",
         certificate_days=service.certificate.days_left(now) if service.certificate else None,
+        certificate_level=service.certificate.time_level(now) if service.certificate else None,
         since=_since(service, state),
     )
 

@@ -149,8 +149,9 @@ def _certificates(fleet: Fleet) -> dict[str, int]:
     waiting = request_certificate(
         project=fleet.project, actor=fleet.alice, label="Shop", names=names, kind=KeyKind.P256
     )
-    ends = fleet.certificate(issue("ends.example.org", names=("ends.example.org",), days=28))
-    tell(fleet.project, ends.not_after - timedelta(days=13))
+    fleet.certificate(issue("ends.example.org", names=("ends.example.org",), days=28, started=15))
+    fleet.certificate(issue("late.example.org", names=("late.example.org",), days=28, started=26))
+    tell(fleet.project, timezone.now())
     acknowledge(alert=Alert.objects.filter(is_open=True).latest("pk"), actor=fleet.alice)
     return {"unused": old.pk, "request": waiting.pk}
 
