@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,7 @@ from deployments.oci.forms_make import can_chunk
 from deployments.oci.forms_values import DELTA_LIMIT
 from ffsweb.operations.contract import Outcome
 from ffsweb.operations.models import Operation
-from ffsweb.operations.services import enqueue
+from ffsweb.operations.services import Busy, enqueue
 from ffsweb.operations.states import State
 
 if TYPE_CHECKING:
@@ -65,7 +66,8 @@ def request_due() -> None:
     rows = Image.objects.filter(created_at__gte=since).select_related("project").defer("layers", "config")
     image = next((row for row in rows.order_by("-created_at")[:100] if row.pk not in asked), None)
     if image is not None:
-        with transaction.atomic():
+        # Held, because the tick may come twice at the same moment.
+        with suppress(Busy), transaction.atomic():
             enqueue(
                 kind=KIND,
                 project=image.project,
@@ -73,7 +75,7 @@ def request_due() -> None:
                 title=f"Prepare {image} for pushes",
                 params={"image": image.pk},
                 targets=[],
-                holds=[],
+                holds=[KIND],
             )
 
 

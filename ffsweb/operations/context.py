@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from django.db import connections
+from django.db import InterfaceError, OperationalError, connections
 from django.utils import timezone
 
 from ffsweb.sealed import Secret
@@ -28,6 +28,8 @@ from .writes import Ask, Line, Mark, Progress, StepWrite
 
 Result = TypeVar("Result")
 PROGRESS_INTERVAL = 0.5
+ENDS_THE_RUN = (LeaseLost, Parked, OperationalError, InterfaceError)
+"""What is no result of one target: the lease, a stop, or the database, which the runner waits for."""
 
 
 class StepRecord:
@@ -141,7 +143,7 @@ class Context:
         """``work`` on all targets, at most POOL_THREADS at once: its result or what it raised, by target.
 
         A target is shown as running from its beginning, and as failed if ``work`` raises. When all have ended and the
-        run is to stop, that is raised (LeaseLost, Parked, Cancelled), whatever the results are.
+        run is to stop, or the database was away, that is raised, whatever the results are.
         """
         chosen = tuple(targets)
         if not chosen:
@@ -153,7 +155,7 @@ class Context:
                 self.mark(target, State.RUNNING)
                 return work(target)
             except Exception as error:  # noqa: BLE001 - the result of this target, for the caller to judge
-                if not self._signal.event.is_set():
+                if not (self._signal.event.is_set() or isinstance(error, ENDS_THE_RUN)):
                     self.mark(target, State.FAILED, str(error) or type(error).__name__)
                 return error
             finally:
@@ -163,7 +165,7 @@ class Context:
             results = dict(zip(chosen, pool.map(one, chosen), strict=True))
         self._signal.check()
         for result in results.values():
-            if isinstance(result, LeaseLost | Parked):
+            if isinstance(result, ENDS_THE_RUN):
                 raise result
         return results
 

@@ -30,6 +30,9 @@ PARK_GRACE: Final = 3.0
 TAKEOVERS: Final = 5
 """After so many workers died under it, an operation ends as unknown: it is likely what kills them."""
 
+DATABASE_PARKS: Final = 5
+"""So often an operation whose own queries fail goes on from its journal; then it has failed."""
+
 
 STREAM_THREADS: Final = 4
 """Threads that read the database for all event streams of a process: permissions, and lines of long ago."""

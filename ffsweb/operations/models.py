@@ -34,6 +34,10 @@ class OperationQuerySet(models.QuerySet["Operation"]):
         """The operations of the projects that ``user`` may see."""
         return self.filter(project__in=Project.objects.visible_to(user))
 
+    def for_lists(self) -> OperationQuerySet:
+        """With their projects, and without what may be large: a deploy's params are its whole plan."""
+        return self.select_related("project").defer("params", "message")
+
     def active(self) -> OperationQuerySet:
         """Those that have not ended."""
         return self.filter(state__in=[State.QUEUED, State.RUNNING, State.PARKED])

@@ -7,6 +7,8 @@ import traceback
 import uuid
 
 import structlog
+from django.db import Error as DatabaseError
+from django.db import InterfaceError, OperationalError, connections
 from django.utils import timezone
 
 from . import claims, ending, kinds, messages, wakeup
@@ -15,8 +17,8 @@ from .contract import Claim, OperationView, Outcome, Target
 from .errors import Cancelled, LeaseLost, Parked, UnknownKind
 from .journal import Journal
 from .lease import LeaseKeeper
-from .limits import TAKEOVERS
-from .models import Operation
+from .limits import DATABASE_PARKS, TAKEOVERS
+from .models import LogLine, Operation
 from .scrub import Scrubber
 from .states import State, Stream
 from .stopping import SHUTDOWN_REASON, StopSignal, process
@@ -24,6 +26,7 @@ from .writer import Writer
 from .writes import Finish, Line, Park
 
 logger = structlog.get_logger(__name__)
+DATABASE_REASON = "the database could not be asked; it goes on with what is not done yet"
 
 
 def run(operation_id: int) -> None:
@@ -96,12 +99,30 @@ class _Run:
         except Exception as error:  # noqa: BLE001 - the one place where what nobody expected becomes a state
             return self._unexpected(error)
 
+    def _asks_again(self, error: Exception) -> bool:
+        """Whether the kind's own query failed because the database was away, and not for the umpteenth time.
+
+        It then goes on from the journal, with a new connection, also if it is to clean up after a cancel.
+        """
+        if not isinstance(error, OperationalError | InterfaceError):
+            return False
+        connections.close_all()
+        try:
+            before = LogLine.objects.filter(operation=self.operation, text=f"Parked: {DATABASE_REASON}.").count()
+        except DatabaseError:
+            connections.close_all()
+            return True  # it is still away: the writer waits for it as long as the lease is good
+        return before < DATABASE_PARKS
+
     def _unexpected(self, error: Exception) -> Finish | Park | None:
         text = self.scrubber.text(str(error)) or type(error).__name__
         log = logger.bind(operation=self.claim.operation_id, kind=self.operation.kind)
         if self.stop.lost:
             log.info("operation_stopped_by", error=text)
             return None
+        if self._asks_again(error):
+            log.warning("operation_query_failed", error=text)
+            return Park(DATABASE_REASON, 0.0)
         if self.stop.shutdown:
             log.info("operation_stopped_by", error=text)
             return Park(SHUTDOWN_REASON, 0.0)

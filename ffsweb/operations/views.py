@@ -31,7 +31,9 @@ PAGE_LINES = 1_000
 def list_(request: PersonRequest) -> HttpResponse:
     """The operations of all projects that the person may see."""
     form = listing.FilterForm(request.GET, user=request.user)
-    found = listing.filtered(Operation.objects.visible_to(request.user), form)
+    visible = Operation.objects.visible_to(request.user)
+    found = listing.filtered(visible, form)
+    active, active_count = ([], 0) if request.GET else listing.active_now(visible)
     operations, older = listing.page(found, before=parse_cursor((request.GET.get("before"),)))
     query = request.GET.copy()
     query["before"] = str(older)
@@ -43,6 +45,8 @@ def list_(request: PersonRequest) -> HttpResponse:
             "operations": operations,
             "older": query.urlencode() if older else "",
             "filtered": request.GET,
+            "active": active,
+            "active_count": active_count,
         },
     )
 

@@ -1,7 +1,7 @@
 """A node that does what ``ffs-node`` does, in this process: for what goes wrong between two steps of a deploy.
 
 The lab shows that the real one does the same. What is simulated: facts, images that really come over the forward
-(``held``), other staging as a note that it is there, switch with its pending unit, confirm, roll back, and the
+(``held``), other staging as a note that it is there, switch with its pending unit, confirm, roll back, fences, and the
 deadline (``pass_deadline``).
 """
 
@@ -57,6 +57,8 @@ class SimulatedNode:
         self.asked: list[dict[str, Any]] = []
         self.busy: set[str] = set()
         self.collisions: list[str] = []
+        self.fences: dict[str, tuple[int, ...]] = {}
+        self.stale: list[str] = []
         self._lock = threading.Lock()
         self.fake.on(PREFIX, self._answer)
 
@@ -100,13 +102,37 @@ class SimulatedNode:
                 self.collisions.append(verb)
             self.busy.add(verb)
         try:
-            told = getattr(self, f"_{verb.replace('-', '_')}", self._nothing)(options, call.stdin)
+            does = getattr(self, f"_{verb.replace('-', '_')}", self._nothing)
+            told = self._check_fence(verb, options) or does(options, call.stdin)
         finally:
             with self._lock:
                 self.busy.discard(verb)
         self._turn(self.after.get(verb))
         events = [*told.pop("events", []), {"event": "result", **told}]
         return Answer(out="".join(json.dumps(each) + "\n" for each in events), exit_status=0 if told["ok"] else 1)
+
+    def _check_fence(self, verb: str, options: dict[str, str]) -> dict[str, Any] | None:
+        """The refusal of a fence lower than the highest seen, for the service or for the node as a whole.
+
+        A switch that was begun, and a rollback of what there is not, are answered without it.
+        """
+        if "fence" not in options or self._answered_before_the_fence(verb, options):
+            return None
+        key = f"service-{options['service']}" if "service" in options else "node"
+        fence = tuple(int(part) for part in options["fence"].split("."))
+        with self._lock:
+            highest = self.fences.get(key, (0, 0))
+            if fence < highest:
+                self.stale.append(verb)
+                return _refused(
+                    "stale", f"This request has fence {options['fence']}: a newer operation has taken over."
+                )
+            self.fences[key] = fence
+        return None
+
+    def _answered_before_the_fence(self, verb: str, options: dict[str, str]) -> bool:
+        begun = f"{options.get('op')}.{options.get('service')}" in self.operations
+        return (verb == "switch" and begun) or (verb == "rollback" and not begun)
 
     @staticmethod
     def _turn(hook: Callable[[], None] | None) -> None:

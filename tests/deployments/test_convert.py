@@ -18,7 +18,7 @@ from deployments.oci.forms_values import DELTA_LIMIT
 from ffsweb.operations import services as operations
 from ffsweb.operations.models import Operation
 from tests.deployments.facts import node_facts
-from tests.deployments.fleet import Fleet, log_of, run
+from tests.deployments.fleet import Fleet, at_once, log_of, run
 from tests.oci.images import Picture, archive, layer, podman_members
 from tests.oci.test_forms import some_layer
 
@@ -63,6 +63,11 @@ def test_every_new_image_is_prepared_once_the_newest_first(images: tuple[Image, 
     assert next_one().params == {"image": images[0].pk}
     run(Operation.objects.latest("pk"))
     assert due() is None
+
+
+def test_two_ticks_at_the_same_moment_ask_for_one_preparation(images: tuple[Image, Image]) -> None:
+    assert at_once(*[convert.request_due] * 4) == [None] * 4
+    assert Operation.objects.filter(kind=convert.KIND).count() == 1
 
 
 def test_layers_are_compressed_and_compared_to_what_runs_with_the_best_effort_in_the_end(

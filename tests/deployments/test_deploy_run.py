@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connections
+from django.db.models.functions import Now
 
 from deployments.core.node_argv import PREFIX
 from deployments.execution import connection, deploy_target
@@ -444,3 +448,54 @@ def test_a_deploy_that_was_queued_behind_one_that_changed_the_node_touches_nothi
     assert len(site.node.switches) == 1
     assert (site.node.release(), site.live()) == (2, site.releases[1])
     assert not Hold.objects.exists()
+
+
+# Overtaken: the lease ran out while the worker slept, and another went on.
+
+
+class Sleeper:
+    """A worker that falls asleep on its way to one command of the node, and wakes up when another has taken over."""
+
+    def __init__(self, site: Site, verb: str) -> None:
+        self.site, self.verb = site, verb
+        self.asleep, self.wake = threading.Event(), threading.Event()
+        self.number = 0
+        site.node.before[verb] = self._hook
+
+    def _hook(self) -> None:
+        if not self.asleep.is_set():
+            self.asleep.set()
+            assert self.wake.wait(30)
+
+    def run(self, operation: Operation) -> threading.Thread:
+        thread = threading.Thread(target=self._run, args=(operation,))
+        thread.start()
+        assert self.asleep.wait(30)
+        Operation.objects.filter(pk=operation.pk).update(lease_until=Now() - timedelta(seconds=1))
+        return thread
+
+    @staticmethod
+    def _run(operation: Operation) -> None:
+        try:
+            run(operation)
+        finally:
+            connections.close_all()
+
+
+@pytest.mark.parametrize("verb", ["stage-files", "check-unit", "switch", "confirm"])
+def test_a_worker_that_wakes_up_after_another_took_over_moves_nothing_on_the_node(site: Site, verb: str) -> None:
+    sleeper, asked = Sleeper(site, verb), site.ask()
+    thread = sleeper.run(asked)
+    ended = run(asked)
+    assert ended.state == "succeeded", ended.message + log_of(ended)
+    log, switches = log_of(ended), list(site.node.switches)
+    sleeper.wake.set()
+    thread.join(30)
+    assert not thread.is_alive()
+    # A look changes nothing; a switch that another worker of this operation has begun is only followed.
+    assert site.node.stale == ([] if verb in {"check-unit", "switch"} else [verb])
+    assert (log_of(ended), site.node.switches, site.node.pending) == (log, switches, {})
+    assert (site.node.release(), site.live()) == (2, site.releases[1])
+    ended.refresh_from_db()
+    assert (ended.state, ended.attempt, ended.takeovers) == ("succeeded", 2, 1)
+    numbered(ended)

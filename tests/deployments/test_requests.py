@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-
 import pytest
-from django.db import connections
 
 from deployments.models import HostKey, Plan
 from deployments.services import deploys, requests
@@ -15,10 +11,11 @@ from deployments.services.nodes import NodeBusy, remove_node
 from ffsweb.accounts.models import Membership, Role, User
 from ffsweb.audit.models import AuditEvent
 from ffsweb.operations import services as operations
+from ffsweb.operations import waiting
 from ffsweb.operations.errors import Busy
-from ffsweb.operations.models import Hold, Operation
+from ffsweb.operations.models import Hold, Operation, Wish
 from tests.deployments.facts import read
-from tests.deployments.fleet import Fleet
+from tests.deployments.fleet import Fleet, at_once
 
 
 @pytest.fixture
@@ -55,28 +52,6 @@ def test_the_second_of_two_operators_is_told_who_has_the_service_why_and_since_w
     assert AuditEvent.objects.filter(action="deploy.request").count() == 1
 
 
-def at_once(*work: Callable[[], object]) -> list[object]:
-    """Everything at the same moment, each in a thread with a connection of its own: what each gave or raised."""
-    gate = threading.Barrier(len(work))
-    results: list[object] = [None] * len(work)
-
-    def one(place: int, does: Callable[[], object]) -> None:
-        try:
-            gate.wait(10)
-            results[place] = does()
-        except Exception as error:
-            results[place] = error
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=one, args=pair) for pair in enumerate(work)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    return results
-
-
 def test_of_two_operators_who_ask_at_the_same_moment_one_gets_it(fleet: Fleet, bob: User, plan: Plan) -> None:
     for _ in range(5):
         got = at_once(*(lambda who=who: deploys.request_deploy(plan=plan, actor=who) for who in (fleet.alice, bob)))
@@ -86,6 +61,25 @@ def test_of_two_operators_who_ask_at_the_same_moment_one_gets_it(fleet: Fleet, b
         assert (lost[0].holder_id, lost[0].actor) == (won[0].pk, won[0].actor_name)
         operations.cancel(won[0], actor=fleet.alice)
         assert not Hold.objects.exists()
+
+
+def test_of_two_operators_who_ask_at_the_same_moment_and_would_wait_one_waits_for_the_other(
+    fleet: Fleet, bob: User, plan: Plan
+) -> None:
+    for _ in range(5):
+        got = at_once(
+            *(lambda who=who: deploys.request_deploy(plan=plan, actor=who, wait=True) for who in (fleet.alice, bob))
+        )
+        assert all(isinstance(each, Operation) for each in got), got
+        first, second = sorted(got, key=lambda each: not each.holds.exists())
+        turn = waiting.turn_of(second)
+        assert turn is not None
+        assert {each.operation.pk for each in turn.obstacles} == {first.pk}
+        assert {each.label for each in turn.obstacles} == {"node-a", "www@node-a"}
+        for each in (first, second):
+            operations.cancel(each, actor=fleet.alice)
+        assert not Hold.objects.exists()
+        assert not Wish.objects.exists()
 
 
 def test_a_service_of_a_known_node_is_held_alone_and_named(fleet: Fleet, bob: User, plan: Plan) -> None:

@@ -19,7 +19,7 @@ from ffsweb.operations import kinds, services, wakeup
 from ffsweb.operations.models import Operation
 from ffsweb.operations.stopping import process
 
-from .processes import RedisServer
+from .processes import RedisServer, Worker
 
 
 @pytest.fixture(autouse=True)
@@ -176,3 +176,28 @@ def redis_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Re
         monkeypatch.setattr(wakeup, "_publisher", wakeup._Publisher())
         server.start()
         yield server
+
+
+StartWorker = Callable[..., Worker]
+
+
+@pytest.fixture
+def start_worker(transactional_db: None, redis_server: RedisServer, tmp_path: Path) -> Iterator[StartWorker]:
+    """Starts workers on the test's database and Redis, with more environment if need be; none outlives the test."""
+    with contextlib.ExitStack() as workers:
+
+        def start(**extra: str) -> Worker:
+            worker = Worker(redis_server.url, tmp_path / f"worker-{uuid.uuid4().hex[:8]}.log", **extra)
+            workers.callback(worker.kill)
+            worker.wait_ready()
+            return worker
+
+        yield start
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Path:
+    """A file outside of the database: what operations did to the world."""
+    path = tmp_path / "world"
+    path.touch()
+    return path

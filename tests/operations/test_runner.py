@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import pytest
 from django.conf import settings
-from django.db import connections
+from django.db import OperationalError, connections
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -19,6 +19,7 @@ from ffsweb.operations import claims, runner, services
 from ffsweb.operations.context import Context
 from ffsweb.operations.errors import Cancelled, LeaseLost
 from ffsweb.operations.kinds import Outcome
+from ffsweb.operations.limits import DATABASE_PARKS
 from ffsweb.operations.models import Hold, LogLine, Operation
 from ffsweb.operations.services import Target
 from ffsweb.sealed import MASK, Secret
@@ -128,6 +129,48 @@ def test_what_nobody_expected_becomes_failed_with_a_number_to_ask_for(enqueue, k
     assert "sentinel-secret" not in told[0]
     step = operation.steps.get()
     assert (step.state, step.message) == ("failed", f"{MASK} by zero")
+    assert not Hold.objects.exists()
+
+
+@pytest.mark.parametrize("where", ["by itself", "on a node", "in a step"])
+def test_a_kind_whose_query_fails_goes_on_from_the_journal(enqueue, kind, where):
+    did = []
+
+    def fail(context: Context, number: int) -> None:
+        if context.operation.attempt == number:
+            raise OperationalError("server closed the connection unexpectedly")
+
+    def run(context: Context) -> Outcome:
+        if context.done("stage") is None:
+            with context.step("stage"):
+                did.append("stage")
+        if where == "on a node":
+            context.each((A, B), lambda target: fail(context, 1) if target == B else None)
+        elif where == "in a step":
+            with context.step("switch", A):
+                fail(context, 1)
+        else:
+            fail(context, 1)
+        return DONE
+
+    operation = enqueue(kind(run), targets=(A, B), holds=("service:1",))
+    runner.run(operation.pk)
+    assert (state(operation), operation.parked_reason) == ("parked", runner.DATABASE_REASON)
+    assert not operation.targets.filter(state="failed").exists()
+    assert Hold.objects.exists()
+    runner.run(operation.pk)
+    assert (state(operation), operation.attempt, did) == ("succeeded", 2, ["stage"])
+
+
+def test_a_query_that_always_fails_is_not_tried_for_ever(enqueue, kind):
+    def run(context: Context) -> Outcome:
+        raise OperationalError("the disk is full")
+
+    operation = enqueue(kind(run), holds=("service:1",))
+    for _ in range(DATABASE_PARKS + 1):
+        runner.run(operation.pk)
+    assert (state(operation), operation.attempt) == ("failed", DATABASE_PARKS + 1)
+    assert "OperationalError: the disk is full" in operation.message
     assert not Hold.objects.exists()
 
 

@@ -185,6 +185,8 @@ def test_the_list_shows_what_one_may_see_and_filters_it(enqueue, visit, bob, car
     done = enqueue("deploy")
     Operation.objects.filter(pk=done.pk).update(state="failed", title="Failed one")
     enqueue("probe.all")
+    hers = enqueue("restart", targets=(A, B))
+    Operation.objects.filter(pk=hers.pk).update(title="Asked by alice", actor_name="alice", state="cancelled")
     client = visit(carol)
     everything = client.get("/operations/").content.decode()
     assert "Failed one" in everything
@@ -196,6 +198,10 @@ def test_the_list_shows_what_one_may_see_and_filters_it(enqueue, visit, bob, car
         ("state=active", "Test probe.all", "Failed one"),
         ("kind=deploy", "Failed one", "Test probe.all"),
         ("project=serbest", "Failed one", "Secret title"),
+        ("by=BOB", "Failed one", "Asked by alice"),
+        ("target=NODE-B", "Asked by alice", "Failed one"),
+        ("target=node-b&by=bob", "Nothing matches", "Asked by alice"),
+        ("target=%00&by=%00", "Failed one", "Secret title"),
     ):
         page = client.get(f"/operations/?{query}").content.decode()
         assert shown in page
@@ -204,6 +210,30 @@ def test_the_list_shows_what_one_may_see_and_filters_it(enqueue, visit, bob, car
     assert "Failed one" in client.get("/operations/?state=nonsense&kind=nonsense&project=other").content.decode()
     assert "No operations yet" in visit(mallory).get("/operations/").content.decode()
     assert visit(None).get("/operations/").status_code == 302
+
+
+def test_what_is_active_comes_first_with_what_it_has_and_waits_for(enqueue, visit, carol, mallory):
+    first = enqueue("deploy", holds=(A.key, "service:9"), targets=(A,))
+    enqueue("restart", holds=(A.key,), targets=(A,), wait=True)
+    Operation.objects.filter(pk=first.pk).update(state="running")
+    page = visit(carol).get("/operations/").content.decode()
+    active = page.partition("Active now")[2].partition("</section>")[0]
+    assert "service:9, www@node-a" in active
+    assert "nothing; waits for www@node-a" in active
+    assert active.index("Test deploy") < active.index("Test restart")
+    assert "Active now" not in visit(carol).get("/operations/?state=active").content.decode()
+    assert "Active now" not in visit(mallory).get("/operations/").content.decode()
+
+
+def test_many_active_ones_cost_the_same_and_are_counted(enqueue, visit, carol, django_assert_max_num_queries):
+    for number in range(40):
+        enqueue("deploy", holds=(f"service:{number}",), targets=(Target(f"service:{number}", f"number {number}"),))
+    client = visit(carol)
+    with django_assert_max_num_queries(14):
+        page = client.get("/operations/").content.decode()
+    active = page.partition("Active now")[2].partition("</section>")[0]
+    assert active.count("Test deploy") == 25
+    assert "All 40" in active
 
 
 def test_the_list_is_paged_and_costs_the_same_for_any_number(enqueue, visit, carol, django_assert_max_num_queries):

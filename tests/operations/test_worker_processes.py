@@ -2,58 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import signal
 import time
-from collections.abc import Callable, Iterator
 from datetime import timedelta
-from pathlib import Path
 
-import pytest
 from django.db.models.functions import Now
 
 from ffsweb.operations import messages, services
-from ffsweb.operations.models import Hold, LogLine, Operation
+from ffsweb.operations.models import Hold, Operation
 
-from .processes import RedisServer, Worker, wait_until
-
-StartWorker = Callable[[], Worker]
-
-
-@pytest.fixture
-def start_worker(transactional_db: None, redis_server: RedisServer, tmp_path: Path) -> Iterator[StartWorker]:
-    with contextlib.ExitStack() as workers:
-
-        def start() -> Worker:
-            worker = Worker(redis_server.url, tmp_path / "worker.log")
-            workers.callback(worker.kill)
-            worker.wait_ready()
-            return worker
-
-        yield start
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Path:
-    """A file outside of the database: what operations did to the world."""
-    path = tmp_path / "world"
-    path.touch()
-    return path
-
-
-def state_of(operation: Operation) -> str:
-    return Operation.objects.values_list("state", flat=True).get(pk=operation.pk)
-
-
-def lines_of(operation: Operation) -> list[str]:
-    rows = list(LogLine.objects.filter(operation=operation).values_list("number", "text"))
-    assert [number for number, _ in rows] == list(range(1, len(rows) + 1))
-    return [text for _, text in rows]
-
-
-def ticking() -> bool:
-    """The tick, which beat would send; always true."""
-    return services.tick() >= 0
+from .outcome import lines_of, state_of, ticking
+from .processes import wait_until
 
 
 def test_a_worker_that_is_killed_is_replaced_and_no_line_is_lost_or_doubled(
@@ -138,6 +97,10 @@ def test_redis_flushed_or_down_delays_an_operation_and_loses_none(
     wait_until(lambda: state_of(waiting) == "succeeded", seconds=40, what="the worker coming back to Redis")
     assert len(lines_of(running)) == 201
     assert len(lines_of(waiting)) == 21
+    assert sorted(world.read_text().splitlines()) == ["step 0", "step 0", "step 1", "step 2", "step 3"]
+    running.refresh_from_db()
+    waiting.refresh_from_db()
+    assert (running.attempt, waiting.attempt) == (1, 1)
 
 
 def test_a_worker_that_sleeps_through_its_lease_is_refused(enqueue, start_worker, world, redis_broker):

@@ -42,32 +42,62 @@ def main(command: list[str]) -> int:
 @contextmanager
 def cluster() -> Iterator[str]:
     """A running server; yields its DATABASE_URL. Raises :class:`NotHere`."""
+    with server() as running:
+        yield running.url
+
+
+class Server:
+    """A server that can be stopped and started again. ``url``: its DATABASE_URL.
+
+    With ``durable`` what was committed outlives :meth:`stop`, as it should.
+    """
+
+    def __init__(self, directory: Path, programs: Path, user: str, password: str, *, durable: bool) -> None:
+        self._directory, self._control, self._user = directory, str(programs / "pg_ctl"), user
+        self._commit = "on" if durable else "off"
+        self._port = _free_port()
+        self.url = f"postgres://ffsweb:{password}@127.0.0.1:{self._port}/postgres"
+
+    def start(self) -> None:
+        """Returns when it takes connections."""
+        settings = (
+            f"-c port={self._port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self._directory} "
+            f"-c fsync=off -c full_page_writes=off -c synchronous_commit={self._commit} -c max_connections=200"
+        )
+        self._run("-l", f"{self._directory}/log", "-w", "-o", settings, "start")
+
+    def stop(self) -> None:
+        """As a power cut: every connection is gone at once."""
+        self._run("-m", "immediate", "-w", "stop")
+
+    def _run(self, *words: str) -> None:
+        _as(self._user, self._control, "-D", str(self._directory / "data"), *words)
+
+
+@contextmanager
+def server(*, durable: bool = False) -> Iterator[Server]:
+    """A running server, gone at the end. Raises :class:`NotHere`."""
     programs = _programs()
     user = _user()
     directory = Path(tempfile.mkdtemp(prefix="ffsweb-postgres-"))
-    started = False
+    made = None
     try:
         password = secrets.token_urlsafe(24)
         (directory / "password").write_text(password)
         if user:
             for path in (directory, directory / "password"):
                 shutil.chown(path, user)
-        data, port = directory / "data", _free_port()
         _as(
             user,
-            *(str(programs / "initdb"), "-D", str(data), "-U", "ffsweb", "-E", "UTF8", "--locale=C", "--no-sync"),
-            *("--auth=scram-sha-256", f"--pwfile={directory}/password"),
+            *(str(programs / "initdb"), "-D", str(directory / "data"), "-U", "ffsweb", "-E", "UTF8", "--locale=C"),
+            *("--no-sync", "--auth=scram-sha-256", f"--pwfile={directory}/password"),
         )
-        settings = (
-            f"-c port={port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={directory} "
-            "-c fsync=off -c full_page_writes=off -c synchronous_commit=off -c max_connections=200"
-        )
-        _as(user, str(programs / "pg_ctl"), "-D", str(data), "-l", f"{directory}/log", "-w", "-o", settings, "start")
-        started = True
-        yield f"postgres://ffsweb:{password}@127.0.0.1:{port}/postgres"
+        made = Server(directory, programs, user, password, durable=durable)
+        made.start()
+        yield made
     finally:
-        if started:
-            _as(user, str(programs / "pg_ctl"), "-D", str(directory / "data"), "-m", "immediate", "-w", "stop")
+        if made and (directory / "data" / "postmaster.pid").exists():
+            made.stop()
         shutil.rmtree(directory, ignore_errors=True)
 
 

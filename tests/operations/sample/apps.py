@@ -16,5 +16,5 @@ class SampleConfig(AppConfig):
     def ready(self) -> None:
         from . import kinds as sample
 
-        for function in (sample.count, sample.wait, sample.deaf):
+        for function in (sample.count, sample.wait, sample.deaf, sample.commands, sample.kills, sample.queries):
             kinds.register(f"sample.{function.__name__}", function)
