@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.conf import settings
 
-from deployments.execution import collect, convert, readings, registry_sweep, sweep
+from deployments.execution import collect, convert, readings, registry_sweep, retention, sweep
 from deployments.models import Plan
 from deployments.services import pruning
 from deployments.services.collect import kept_digests
@@ -15,6 +15,7 @@ every(3600.0, task="deployments.sweep")
 every(10.0, task="deployments.collect")
 every(600.0, task="deployments.expire_uploads")
 every(600.0, task="deployments.prune_nodes")
+every(3600.0, task="deployments.forget")
 every(15.0, task="deployments.prepare_images")
 
 
@@ -61,3 +62,9 @@ def expire_uploads() -> None:
 def prune_nodes() -> None:
     """Let the nodes be pruned whose time of day has come."""
     pruning.prune_due_nodes()
+
+
+@app.task(name="deployments.forget")
+def forget() -> None:
+    """Forget operations, releases, files and images that are old and needed by nothing."""
+    retention.forget_all()

@@ -14,6 +14,7 @@ from deployments.views import (
     project,
     registry,
     releases,
+    retention,
     settings,
     store,
     upkeep,
@@ -75,6 +76,7 @@ urlpatterns = [
     path(_P + "plans/<str:digest>/", plans.show, name="plan"),
     path(_P + "plans/<str:digest>/deploy/", plans.deploy, name="plan_deploy"),
     # the image store, for administrators
+    path("system/retention/", retention.page, name="retention"),
     path("system/store/", store.page, name="store"),
     path("system/store/collect/", store.collect, name="store_collect"),
     # settings

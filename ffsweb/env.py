@@ -58,6 +58,10 @@ class Environment:
     email_from: str
     upload_limit: int
     forms_limit: int
+    keep_operations_days: int
+    keep_operations: int
+    keep_releases: int
+    keep_images_days: int
     bandwidth: int
     dashboard_addresses: tuple[str, ...]
     log_format: str
@@ -102,6 +106,10 @@ def read(variables: Mapping[str, str], *, base: Path, uid: int, pid: int) -> Env
         email_from=_text(env, "FFSWEB_EMAIL_FROM", f"ffsweb@{name}"),
         upload_limit=_gigabytes(env, "FFSWEB_UPLOAD_LIMIT", "20"),
         forms_limit=_gigabytes(env, "FFSWEB_FORMS_LIMIT", "20"),
+        keep_operations_days=_number(env, "FFSWEB_KEEP_OPERATIONS_DAYS", 90, least=7),
+        keep_operations=_number(env, "FFSWEB_KEEP_OPERATIONS", 200, least=1),
+        keep_releases=_number(env, "FFSWEB_KEEP_RELEASES", 20, least=2),
+        keep_images_days=_number(env, "FFSWEB_KEEP_IMAGES_DAYS", 30, least=1),
         bandwidth=_rate(env, "FFSWEB_BANDWIDTH"),
         dashboard_addresses=_networks(env, "FFSWEB_DASHBOARD_ADDRESSES"),
         log_format=_choice(env, "FFSWEB_LOG_FORMAT", ("console", "json"), "json" if production else "console"),
@@ -209,6 +217,14 @@ def _gigabytes(env: FileAwareMapping, name: str, default: str) -> int:
         msg = f"{name} is {value!r}; write a whole number of GB, 1 to 1000."
         raise EnvironmentProblem(msg)
     return int(value) * 10**9
+
+
+def _number(env: FileAwareMapping, name: str, default: int, *, least: int) -> int:
+    value = _text(env, name, str(default))
+    if not value.isdecimal() or not least <= int(value) <= 100_000:
+        msg = f"{name} is {value!r}; write a whole number, {least} to 100000."
+        raise EnvironmentProblem(msg)
+    return int(value)
 
 
 def _rate(env: FileAwareMapping, name: str) -> int:

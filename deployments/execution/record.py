@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.db import transaction
+from django.utils import timezone
 
 from deployments.core.supervision import interpreter_among, tells_of_python
 from deployments.models import Image
@@ -47,6 +48,7 @@ def _record(project: Project, image: ImportedImage, actor_name: str, came_by: st
         "config": image.config.as_json(),
         "created_by": actor_name,
         "came_by": came_by,
+        "came_at": timezone.now(),
         "python": python,
     }
     if image.index_digest:

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db import models, transaction
 from django.db.models import Exists, OuterRef, Prefetch, Subquery, Sum
+from django.utils import timezone
 
 from deployments.core.architecture import best
 from deployments.core.filetree import FileTree, tree_from_json
@@ -58,6 +59,7 @@ class Image(models.Model):
     )
     config = models.JSONField(default=dict, help_text="Entrypoint, Cmd, Env, User, Healthcheck, Labels of the image.")
     created_at = models.DateTimeField(auto_now_add=True)
+    came_at = models.DateTimeField(default=timezone.now, help_text="When it came in last.")
     created_by = models.CharField(max_length=150, blank=True)
 
     objects = ImageQuerySet.as_manager()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Gone(Exception):
-    """The image was removed since it was chosen."""
+    """The image or the files were removed since they were chosen."""
 
 
 def make_release(
@@ -40,6 +40,8 @@ def make_release(
         Project.objects.select_for_update().get(pk=project.pk)
         if not project.images.filter(pk=image.pk).exists():
             raise Gone(f"The image {image} was removed meanwhile. No release was made.")
+        if files is not None and not project.files_versions.filter(pk=files.pk).exists():
+            raise Gone(f"The {files} were removed meanwhile. No release was made.")
         last = Release.objects.filter(project=project).aggregate(last=Max("number"))["last"] or 0
         plain, sealed = snapshot(project.settings.all())
         release = Release.objects.create(

@@ -59,6 +59,7 @@ SYSTEM = (
     _tab("system:people", "People", "users", "people", "invite", "links"),
     _tab("deployments:store", "Image store", "package", "store"),
     _tab("notify:mail", "Mail", "mail", "mail"),
+    _tab("deployments:retention", "Retention", "eraser", "retention"),
     _tab("audit:all", "Audit", "list-check", "audit"),
 )
 

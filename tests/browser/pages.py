@@ -106,6 +106,7 @@ PAGES = {
     "system:person": ("root", "/system/people/carol/"),
     "system:invite": ("root", "/system/invite/"),
     "store": ("root", "/system/store/"),
+    "retention": ("root", "/system/retention/"),
     "notify:mail": ("root", "/system/mail/"),
     "notify:project": ("alice", f"{P}/notifications/"),
     "notify:project@viewer": ("carol", f"{P}/notifications/"),

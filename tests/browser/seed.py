@@ -20,7 +20,7 @@ from certificates.services.alerts import acknowledge, tell
 from certificates.services.inventory import upload_certificate
 from certificates.services.making import request_certificate
 from deployments.models import Collection, FilesVersion, HostKey, Image, Node, Plan, Reading, Release, Service
-from deployments.models.desired import desired
+from deployments.models.desired import credentials_of, desired
 from deployments.services import deploys
 from deployments.services.nodes import cordon_node
 from deployments.services.releases import make_release
@@ -28,6 +28,7 @@ from ffsweb.accounts import invitations
 from ffsweb.accounts.memberships import add_member
 from ffsweb.accounts.models import Membership, Role, User
 from ffsweb.accounts.projects import create_project
+from ffsweb.audit.services import record
 from tests.browser import seed_mail, seed_operations, seed_registry
 from tests.browser.seed_facts import GIGABYTE, heartbeats, node_facts, service_facts
 from tests.certificates.material import authority, intermediate, issue, server
@@ -96,7 +97,14 @@ def _serbest(fleet: Fleet, directory: Path) -> dict[str, Any]:
     _runs(api, releases[2])
     _runs(www["ankara-1"], releases[1])
     _runs(www["konya-1"], releases[2])
-    _read(nodes["istanbul-1"], www=service_facts(www["istanbul-1"], releases[2]), api=_stopped(api, releases[2]))
+    back = {"releases": [1, 2, 3], "credentials_held": [credentials_of(www["istanbul-1"], releases[1])[0]]}
+    here = {"ids": [], "diff_ids": [], "staged": [f"serbest:{each.image.image_id}" for each in releases]}
+    _read(
+        nodes["istanbul-1"],
+        images_held=here,
+        www=service_facts(www["istanbul-1"], releases[2], **back),
+        api=_stopped(api, releases[2]),
+    )
     _read(
         nodes["ankara-1"],
         version="0.0.9",
@@ -109,6 +117,9 @@ def _serbest(fleet: Fleet, directory: Path) -> dict[str, Any]:
         "No answer at 192.0.2.13 port 22 within 15 s. Is the machine up, and does a firewall let the dashboard in?"
     )
     Reading.objects.create(node=nodes["bursa-1"], taken_at=timezone.now() - timedelta(hours=3), error=error)
+
+    detail = {"count": 2, "releases": [1, 2]}
+    record(actor=None, action="retention.releases", project=fleet.project, detail=detail)
 
     def plan(*chosen: Service) -> str:
         return deploys.preview(release=releases[2], services=chosen, actor=fleet.alice).hash
