@@ -9,7 +9,7 @@ PYTHON ?= python3
 TEMPLATES = $(shell find templates ffsweb certificates deployments -name '*.html')
 export PYTHON
 
-.PHONY: setup up test fix lint types contracts migrations test-quick test-machines test-postgres demo screenshots bench-push bench-supervisor bench-viewers clean
+.PHONY: setup up test fix lint types contracts migrations test-quick test-machines test-postgres demo screenshots bench-push bench-supervisor bench-viewers bench-fleet clean
 .DEFAULT_GOAL := up
 
 setup: .venv/.synced
@@ -83,6 +83,10 @@ bench-supervisor: setup
 # How late a log's lines reach a thousand viewers of one web process; writes docs/benchmarks-viewers.md.
 bench-viewers: setup
 	$(BIN)/python -m benchmarks.viewers --write
+
+# How long a hundred nodes take to be read, beside pyinfra and ansible-core (sshd, PyPI); writes docs/benchmarks-fleet.md.
+bench-fleet: setup
+	$(BIN)/python -m benchmarks.fleet --write
 
 clean:
 	rm -rf .venv var/tools static .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
