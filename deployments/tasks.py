@@ -7,6 +7,7 @@ from django.conf import settings
 from deployments.execution import collect, convert, readings, registry_sweep, retention, sweep
 from deployments.models import Plan
 from deployments.services import pruning
+from deployments.services.catching_up import catch_up
 from deployments.services.collect import kept_digests
 from ffsweb.celery import app, every
 
@@ -17,6 +18,7 @@ every(600.0, task="deployments.expire_uploads")
 every(600.0, task="deployments.prune_nodes")
 every(3600.0, task="deployments.forget")
 every(15.0, task="deployments.prepare_images")
+every(20.0, task="deployments.catch_up")
 
 
 @app.task(name="deployments.read_nodes")
@@ -49,6 +51,12 @@ def collect_store() -> None:
 def prepare_images() -> None:
     """Let new images be made ready for pushes."""
     convert.request_due()
+
+
+@app.task(name="deployments.catch_up")
+def pay_what_is_owed() -> None:
+    """Begin the deploys that nodes missed while they were away."""
+    catch_up()
 
 
 @app.task(name="deployments.expire_uploads")

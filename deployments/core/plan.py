@@ -26,6 +26,7 @@ from .plan_values import (
 )
 from .preflight import preflight
 from .quadlet import unit_diff
+from .rollout import Member, Rollout, split
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from .filetree import FileEntry
 
 __all__ = [
+    "ALL_AT_ONCE",
     "Change",
     "Check",
     "CredentialsPlan",
@@ -55,13 +57,17 @@ __all__ = [
     "to_json",
 ]
 
+ALL_AT_ONCE = Rollout()
 _OPERATION = re.compile(r"^Operation=.*$", re.MULTILINE)
 
 
-def make_plan(targets: Sequence[tuple[Desired, Held]], *, kind: str = "deploy") -> Plan:
+def make_plan(
+    targets: Sequence[tuple[Desired, Held]], *, kind: str = "deploy", rollout: Rollout = ALL_AT_ONCE
+) -> Plan:
     """The plan for services of one project that all get the same release, in the order given.
 
-    Raises ValueError if there are none, or if they disagree about project or release, or if a service occurs twice.
+    Raises ValueError if there are none, or if they disagree about project or release, or if a service occurs twice;
+    RolloutError if the waves do not fit them.
     """
     if not targets:
         raise ValueError("a plan needs at least one service")
@@ -70,7 +76,9 @@ def make_plan(targets: Sequence[tuple[Desired, Held]], *, kind: str = "deploy") 
     if len({desired.key for desired, _ in targets}) != len(targets):
         raise ValueError("a service occurs twice")
     first = targets[0][0]
-    return Plan(kind, first.project, first.release, tuple(_target(desired, held) for desired, held in targets))
+    waves = split(rollout, [Member(desired.key, desired.node, desired.tags) for desired, _ in targets])
+    planned = tuple(_target(desired, held) for desired, held in targets)
+    return Plan(kind, first.project, first.release, planned, rollout, waves)
 
 
 def _target(desired: Desired, held: Held) -> TargetPlan:

@@ -22,7 +22,7 @@ class Desired:
     names. ``architecture`` is the image's (``amd64``), ``architectures`` are those that the release has an image for.
     ``certificate`` is its version on a node ("" for none) with ``certificate_days`` left, and ``certificate_from``
     when it becomes valid, if that is to come; ``credentials`` is the version of the sealed settings ("" for none),
-    and ``credential_names`` what is in it.
+    and ``credential_names`` what is in it. ``tags`` are the node's.
     ``watched_because`` says why it is this ``mode``, and ``unfit`` why the image cannot run in it ("" if it can).
     ``health`` says which health check the gate asks ("" for none), ``unhealthy`` why it cannot ("" if it can).
     """
@@ -48,6 +48,7 @@ class Desired:
     credentials: str = ""
     credential_names: tuple[str, ...] = ()
     architectures: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .plan_layers import Layer, LayersPlan
+from .rollout import Rollout, in_words
 
 __all__ = [
     "AMBER",
@@ -142,12 +143,28 @@ class TargetPlan:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What an operation of ``kind`` would do; the hash of ``plan_json.to_json`` is its name."""
+    """What an operation of ``kind`` would do; the hash of ``plan_json.to_json`` is its name.
+
+    ``waves``: the keys of the targets that are switched together, wave by wave.
+    """
 
     kind: str
     project: str
     release: int
     targets: tuple[TargetPlan, ...]
+    rollout: Rollout
+    waves: tuple[tuple[str, ...], ...]
+
+    @property
+    def rollout_in_words(self) -> tuple[str, ...]:
+        """How it goes out, as sentences."""
+        return in_words(self.rollout, self.waves)
+
+    @property
+    def shown_waves(self) -> tuple[tuple[str, ...], ...]:
+        """The same waves by the names of services and nodes."""
+        names = {target.key: f"{target.service}@{target.node}" for target in self.targets}
+        return tuple(tuple(names[key] for key in wave) for wave in self.waves)
 
     @property
     def refused(self) -> bool:

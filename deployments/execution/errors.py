@@ -4,6 +4,7 @@
 
     OperationError      (of the engine)
     ├── TargetFailed    a service cannot have the release, or did not take it
+    │   └── Offline     its node could not be reached
     └── Gone            what the operation was to work on was removed meanwhile
 """
 
@@ -27,11 +28,15 @@ if TYPE_CHECKING:
 NODE_ERRORS = (RemoteError, AnswerError, FactsError, CannotOpen)
 """What a conversation with a node raises. ``Interrupted`` is among them: ask ``context.checkpoint()`` first."""
 
-__all__ = ["NODE_ERRORS", "Gone", "Interrupted", "TargetFailed", "told"]
+__all__ = ["NODE_ERRORS", "Gone", "Interrupted", "Offline", "TargetFailed", "told"]
 
 
 class TargetFailed(OperationError):
     """This service cannot have the release, or did not take it."""
+
+
+class Offline(TargetFailed):
+    """The service's node could not be reached, so nothing was asked of it."""
 
 
 class Gone(OperationError):

@@ -47,6 +47,11 @@ class NodeLine:
                 self._last = readings.take(self.login(), stop=self._context.stop)
             return self._last
 
+    def forget_reading(self) -> None:
+        """Let the next last reading be another one: something was done on the node since."""
+        with self._lock:
+            self._last = None
+
     def close(self) -> None:
         """End the connection, if there is one."""
         with self._lock:

@@ -102,7 +102,7 @@ def _insist(run: DeployTarget, out: Outflow, sender: Sender) -> None:
             if error.permanent or cuts == len(PAUSES):
                 raise
             run.context.log(f"{error} Going on in {PAUSES[cuts]:.0f} s.", target=run.target, stream="warning")
-            run.close()
+            run.line.close()
             run.context.stop.wait(PAUSES[cuts])
             cuts += 1
         else:

@@ -104,7 +104,7 @@ class _Push:
         self._context.checkpoint()
         if error.permanent or self._cuts.too_many:
             raise error
-        self._run.close()
+        self._run.line.close()
         self._cuts.pause(str(error))
         return replace(without, pull=True)
 

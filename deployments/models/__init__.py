@@ -3,6 +3,7 @@
 from deployments.models.collection import Collection, ImageLayer
 from deployments.models.content import FilesVersion, Image, Release
 from deployments.models.node import HostKey, Node
+from deployments.models.owed import Owed
 from deployments.models.plan import Plan
 from deployments.models.proven import Proven
 from deployments.models.reading import Reading
@@ -19,6 +20,7 @@ __all__ = [
     "Image",
     "ImageLayer",
     "Node",
+    "Owed",
     "Plan",
     "ProjectBlob",
     "Proven",

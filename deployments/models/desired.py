@@ -109,6 +109,7 @@ def desired(
         else "",
         credentials=version,
         credential_names=names,
+        tags=tuple(service.node.tags),
     )
 
 

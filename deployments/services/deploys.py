@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 from django.db import transaction
 from django.utils import timezone
 
+from deployments.core.plan import ALL_AT_ONCE, PlanError, effect_hash, make_plan, plan_hash, to_json
 from deployments.core.plan import Plan as PlanValue
-from deployments.core.plan import PlanError, effect_hash, make_plan, plan_hash, to_json
 from deployments.core.quadlet import UnitError
-from deployments.models import HostKey, Node, Plan, Reading, Release, Service
+from deployments.core.rollout import Rollout, RolloutError
+from deployments.models import HostKey, Node, Owed, Plan, Reading, Release, Service
 from deployments.models.desired import desired, held, image_of, running_number
 from deployments.services.file_estimates import with_estimates
 from deployments.services.transfers import Transfers
-from ffsweb.audit.services import record
+from ffsweb.audit.services import SYSTEM, record
 from ffsweb.operations.services import Busy, Target, enqueue
 
 if TYPE_CHECKING:
@@ -36,19 +37,22 @@ class NotPossible(Refused):
     """No plan can be made."""
 
 
-def preview(*, release: Release, services: Iterable[Service], actor: User) -> Plan:
+def preview(
+    *, release: Release, services: Iterable[Service], actor: User | None, rollout: Rollout = ALL_AT_ONCE
+) -> Plan:
     """The plan for ``services``, kept under its hash; raises NotPossible. No node is asked.
 
-    Eleven queries, however many services. A plan that says the same as an earlier one is that one, made again.
+    ``actor`` None: the dashboard itself. Eleven queries, however many services. A plan that says the same as an
+    earlier one is that one, made again.
     """
-    value = _make(release, services, estimate=True)
+    value = _make(release, services, rollout, estimate=True)
     row, _ = Plan.objects.update_or_create(
         hash=plan_hash(value),
         defaults={
             "project": release.project,
             "body": json.loads(to_json(value)),
             "created_at": timezone.now(),
-            "created_by": actor.get_username(),
+            "created_by": actor.get_username() if actor else SYSTEM,
         },
     )
     return row
@@ -67,7 +71,9 @@ def is_stale(plan: Plan) -> bool:
     return effect_hash(fresh) != effect_hash(value) or fresh.refused != value.refused
 
 
-def request_deploy(*, plan: Plan, actor: User, wait: bool = False, request: HttpRequest | None = None) -> Operation:
+def request_deploy(
+    *, plan: Plan, actor: User | None, wait: bool = False, request: HttpRequest | None = None
+) -> Operation:
     """Put exactly this plan to work; raises Refused or Busy, and then nothing was started. Audited either way.
 
     With ``wait`` it waits for what others hold instead. It stays bound to the plan: when its turn comes, each node is
@@ -87,7 +93,7 @@ def request_deploy(*, plan: Plan, actor: User, wait: bool = False, request: Http
         raise
 
 
-def _start(plan: Plan, actor: User, request: HttpRequest | None, *, wait: bool) -> Operation:
+def _start(plan: Plan, actor: User | None, request: HttpRequest | None, *, wait: bool) -> Operation:
     try:
         value = plan.parsed()
     except PlanError as error:
@@ -117,6 +123,7 @@ def _start(plan: Plan, actor: User, request: HttpRequest | None, *, wait: bool) 
         plan_hash=plan.hash,
         wait=wait,
     )
+    Owed.objects.filter(service__in=services).delete()  # this one takes its place
     record(
         actor=actor,
         action="deploy.request",
@@ -129,7 +136,7 @@ def _start(plan: Plan, actor: User, request: HttpRequest | None, *, wait: bool) 
     return operation
 
 
-def _make(release: Release, services: Iterable[Service], *, estimate: bool = False) -> PlanValue:
+def _make(release: Release, services: Iterable[Service], rollout: Rollout, *, estimate: bool = False) -> PlanValue:
     now = timezone.now()
     rows_of_release = Release.objects.select_related("project", "image", "files").prefetch_related("variants")
     release = rows_of_release.get(pk=release.pk)
@@ -155,7 +162,10 @@ def _make(release: Release, services: Iterable[Service], *, estimate: bool = Fal
         if transfers and facts:
             found = replace(found, transfer=transfers.of(service, image, facts))
         pairs.append((wanted, found))
-    return make_plan(with_estimates(pairs) if estimate else pairs)
+    try:
+        return make_plan(with_estimates(pairs) if estimate else pairs, rollout=rollout)
+    except RolloutError as error:
+        raise NotPossible(str(error)) from error
 
 
 def _running(release: Release, services: list[Service], readings: dict[int, Reading]) -> dict[int, Release]:
@@ -175,7 +185,7 @@ def _remake(plan: Plan, value: PlanValue) -> PlanValue:
     services = list(Service.objects.filter(project=plan.project, pk__in=_keys(value)))
     if len(services) != len(value.targets):
         raise NotPossible("A service of this plan was removed.")
-    return _make(release, services)
+    return _make(release, services, value.rollout)
 
 
 def _keys(value: PlanValue) -> list[int]:

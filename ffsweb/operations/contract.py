@@ -30,6 +30,7 @@ class OperationView:
     plan_hash: str
     actor_name: str
     attempt: int
+    actor_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

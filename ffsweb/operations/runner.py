@@ -162,6 +162,7 @@ class _Run:
             plan_hash=operation.plan_hash,
             actor_name=operation.actor_name,
             attempt=self.claim.attempt,
+            actor_id=operation.actor_id,
         )
         if operation.cancel_requested_at is not None:
             self.stop.set_cancel()

@@ -26,6 +26,7 @@ from deployments.core.plan import (
     to_json,
 )
 from deployments.core.quadlet import Mode, Port, UnitSpec, render
+from deployments.core.rollout import Rollout
 from tests.core.example_facts import LAYERS, NEW_IMAGE, NODE, NOW, OLD_IMAGE, SERVICE
 
 
@@ -258,5 +259,5 @@ def test_what_is_no_plan_is_refused(text: str) -> None:
 
 
 def test_an_empty_plan_refuses_nothing_and_sends_nothing() -> None:
-    empty = Plan("deploy", "serbest", 1, ())
+    empty = Plan("deploy", "serbest", 1, (), Rollout(), ())
     assert (empty.refused, empty.bytes_to_send) == (False, 0)

@@ -35,6 +35,7 @@ class SimulatedNode:
         self.connect = self.fake.connect
         self.units: dict[str, str] = {}
         self.pending: dict[str, tuple[str, str | None]] = {}
+        self.previous: dict[str, str | None] = {}
         self.operations: dict[str, str] = {}
         self.why: dict[str, str] = {}
         self.staged: dict[str, set[int]] = {}
@@ -96,6 +97,7 @@ class SimulatedNode:
     def _answer(self, call: Call) -> Answer:
         verb, *words = call.argv[len(PREFIX) :]
         options = {name.removeprefix("--"): value for name, value in zip(words[::2], words[1::2], strict=False)}
+        options |= {"confirmed": "yes"} if "--confirmed" in words else {}
         self._turn(self.before.get(verb))
         with self._lock:
             if verb in self.busy:
@@ -268,7 +270,7 @@ class SimulatedNode:
             return {"ok": True}
         if state != "switched":
             return _refused(state or "not-found", "There is nothing to confirm.")
-        del self.pending[service]
+        self.previous[operation] = self.pending.pop(service)[1]
         self.operations[operation] = "confirmed"
         return {"ok": True}
 
@@ -278,7 +280,13 @@ class SimulatedNode:
         if state is None:
             return _refused("not-found", "There is no such operation on this node.")
         if state == "confirmed":
-            return _refused("confirmed", "This switch was confirmed; go back by deploying the older release.")
+            if "confirmed" not in options:
+                return _refused("confirmed", "This switch was confirmed; go back by deploying the older release.")
+            if _field(self.units[options["service"]], "Operation") != options["op"]:
+                return _refused(
+                    "changed", "The service was switched again since this operation; nothing was changed."
+                )
+            self.pending[options["service"]] = (operation, self.previous[operation])
         if self.pending.get(options["service"], ("",))[0] == operation and not self.lies:
             self.put_back(options["service"], "it was asked for")
         return {"ok": True}
