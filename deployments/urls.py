@@ -10,6 +10,7 @@ from deployments.views import (
     instances,
     machine,
     nodes,
+    owed,
     plans,
     project,
     registry,
@@ -55,6 +56,7 @@ urlpatterns = [
     path(_S + "remove/", instances.remove, name="service_remove"),
     path(_S + "control/<str:verb>/", instances.control, name="service_control"),
     path(_S + "journal/", instances.journal, name="service_journal"),
+    path(_S + "owed/forget/", owed.forget, name="service_forget_owed"),
     # what is deployed
     path(_P + "images/", content.images, name="images"),
     path(_P + "images/<int:image>/remove/", content.remove_image, name="image_remove"),

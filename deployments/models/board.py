@@ -66,7 +66,7 @@ class BoardRow:
 
 def fleet_board(user: User, *, project: str = "", state: str = "", search: str = "") -> list[BoardRow]:
     """The services that ``user`` may see, filtered. Three queries, whatever the number of nodes."""
-    related = ("project", "node__project", "live_release", "certificate")
+    related = ("project", "node__project", "live_release", "certificate", "owed__release")
     services = Service.objects.visible_to(user).select_related(*related)
     if project:
         services = services.filter(project__name=project)

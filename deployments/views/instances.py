@@ -34,7 +34,7 @@ VERBS = (
 def find_service(request: ProjectRequest, node: str, service: str) -> Service:
     """The service of this name on this node in the request's project, or 404. One query."""
     rows = Service.objects.select_related(
-        "node__project", "project", "live_release", "desired_release", "certificate"
+        "node__project", "project", "live_release", "desired_release", "certificate", "owed__release"
     )
     return get_object_or_404(rows, project=request.project, node__name=node, name=service)
 

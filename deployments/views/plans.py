@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from deployments.core.plan import PlanError
+from deployments.forms.rollout import RolloutForm, values_of
 from deployments.models import Plan, Release, Service
 from deployments.services import deploys
 from deployments.views.busy import BOUND_TO_PLAN, busy_page, wants_to_wait
@@ -33,8 +34,14 @@ def make(request: ProjectRequest, project: str, number: int) -> HttpResponse:
     if not services:
         messages.error(request, "Choose at least one service.")
         return go(request, "deployments:release", project=project, number=number)
+    form = RolloutForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, f"No plan was made. {form.said()}")
+        return go(request, "deployments:release", project=project, number=number)
     try:
-        plan = deploys.preview(release=release, services=services, actor=request.user)
+        plan = deploys.preview(
+            release=release, services=services, actor=request.user, rollout=form.cleaned_data["rollout"]
+        )
     except deploys.NotPossible as error:
         messages.error(request, str(error))
         return go(request, "deployments:release", project=project, number=number)
@@ -53,6 +60,7 @@ def show(request: ProjectRequest, project: str, digest: str) -> HttpResponse:
     release = get_object_or_404(Release, project=request.project, number=plan.release)
     context = {"plan": plan, "row": found, "release": release, "stale": deploys.is_stale(found)}
     context["services"] = [target.key.partition(":")[2] for target in plan.targets]
+    context["chosen"] = {name: value for name, value in values_of(plan.rollout).items() if value not in {None, ""}}
     return render(request, "deployments/plan.html", context)
 
 

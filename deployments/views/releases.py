@@ -8,6 +8,7 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_http_methods
 
 from deployments.forms.content import ReleaseForm
+from deployments.forms.rollout import RolloutForm, last_chosen, values_of
 from deployments.models import Node, Release, Service
 from deployments.models.going_back import way_back
 from deployments.models.supervision import detected, supervision_of
@@ -69,5 +70,6 @@ def detail(request: ProjectRequest, project: str, number: int) -> HttpResponse:
         ],
         "older": bool(behind),
         "detected": detected(found.image),
+        "rollout": RolloutForm(initial=values_of(last_chosen(request.project))),
     }
     return render(request, "deployments/release.html", context)
