@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('deployments', '0005_proven_and_pruned'),
+        ('deployments', '0006_image_came_at'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
