@@ -98,6 +98,7 @@ def _serbest(fleet: Fleet, directory: Path) -> dict[str, Any]:
     _runs(www["ankara-1"], releases[1])
     _runs(www["konya-1"], releases[2])
     back = {"releases": [1, 2, 3], "credentials_held": [credentials_of(www["istanbul-1"], releases[1])[0]]}
+    back["certs"] = [tls.version]
     here = {"ids": [], "diff_ids": [], "staged": [f"serbest:{each.image.image_id}" for each in releases]}
     _read(
         nodes["istanbul-1"],
