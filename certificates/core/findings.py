@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from .details import Described
+from .expiry import Facts, Rung, reached
 
 CEILING = timedelta(days=30)
 """A certificate is said to expire soon in its last third, and never earlier than this."""
@@ -32,12 +33,13 @@ class Finding:
 
 def time_level(not_before: datetime, not_after: datetime, now: datetime) -> Level | None:
     """How near its end a certificate is: BAD once it is over or in the last tenth (at most 7 days), WARN in the last
-    third (at most 30 days), None before.
+    third (at most 30 days) or when the first mail is due (``core.expiry``), None before.
     """
     lifetime, left = not_after - not_before, not_after - now
     if left <= min(CRITICAL, lifetime / 10):
         return Level.BAD
-    return Level.WARN if left <= min(CEILING, lifetime / 3) else None
+    told = reached(Facts(not_before, not_after), now) is not Rung.NONE
+    return Level.WARN if told or left <= min(CEILING, lifetime / 3) else None
 
 
 def findings(chain: Sequence[Described], now: datetime) -> tuple[Finding, ...]:

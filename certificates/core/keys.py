@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from base64 import b64decode
 from binascii import Error as Base64Error
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
@@ -21,6 +21,8 @@ MAX_KEY = 32 * 1024
 """Bytes of a key's file; an RSA key of 16,384 bits takes 13 kB."""
 MIN_RSA_BITS = 2048
 MAX_RSA_BITS = 16_384
+MAX_OWN_RSA_BITS = 4096
+"""Bits of a server's own RSA key: no public authority signs more, and the check of one takes seconds."""
 CURVES = frozenset({"secp256r1", "secp384r1", "secp521r1"})
 """P-256, P-384 and P-521: what browsers and TLS libraries take."""
 _DER = b"\x30"
@@ -129,7 +131,7 @@ def read_key_block(block: Block, passphrase: bytes | None) -> PrivateKeyTypes:
     if block.kind == "ENCRYPTED PRIVATE KEY":
         refuse_endless_work(_body(block))
     try:
-        return serialization.load_pem_private_key(block.text, passphrase or None)
+        return _loaded(serialization.load_pem_private_key, block.text, passphrase or None)
     except TypeError as error:
         if passphrase:
             # A passphrase was given for a key that has none: harmless, so the key is simply read.
@@ -137,6 +139,8 @@ def read_key_block(block: Block, passphrase: bytes | None) -> PrivateKeyTypes:
         raise KeyLocked(_LOCKED) from error
     except UnsupportedAlgorithm as error:
         raise WeakKey("The private key is of a kind that is not supported.") from error
+    except WeakKey:
+        raise
     except ValueError as error:
         if b"ENCRYPTED" in block.text and passphrase:
             raise KeyLocked(_WRONG) from error
@@ -147,17 +151,34 @@ def _from_der(data: bytes, passphrase: bytes | None) -> PrivateKeyTypes | None:
     """None if it is no key."""
     try:
         refuse_endless_work(data)
-        return serialization.load_der_private_key(data, passphrase or None)
+        return _loaded(serialization.load_der_private_key, data, passphrase or None)
     except TypeError as error:
         if passphrase:
             return _from_der(data, None)
         raise KeyLocked(_LOCKED) from error
     except UnsupportedAlgorithm as error:
         raise WeakKey("The private key is of a kind that is not supported.") from error
-    except TooLarge:
+    except (TooLarge, WeakKey):
         raise
     except ValueError:
         return None
+
+
+def _loaded(load: Callable[..., PrivateKeyTypes], data: bytes, passphrase: bytes | None) -> PrivateKeyTypes:
+    """The key, proven to be sound; raises what ``load`` raises, and WeakKey.
+
+    That an RSA key is sound is computed with the interpreter's lock held, for minutes if the key is long enough: its
+    length is read first.
+    """
+    key = load(data, passphrase, unsafe_skip_rsa_key_validation=True)
+    if not isinstance(key, rsa.RSAPrivateKey):
+        return key
+    if key.key_size > MAX_OWN_RSA_BITS:
+        raise WeakKey(
+            f"The RSA key has {key.key_size} bits; at most {MAX_OWN_RSA_BITS} are taken, as by public authorities. "
+            "ECDSA P-256 is stronger than RSA 2048, and faster than any RSA."
+        )
+    return load(data, passphrase)
 
 
 def _body(block: Block) -> bytes:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
-from cryptography.hazmat.primitives.serialization import pkcs12
 
-from . import opensslenc
+from . import opensslenc, pkcs12
 from .chain import MAX_CHAIN
-from .errors import BadChain, Damaged, KeyLocked, NotPem, SeveralKeys, TooLarge, WeakKey
+from .errors import BadChain, Damaged, NotPem, SeveralKeys, TooLarge, WeakKey
 from .keys import public_der, read_key_block, read_private_key
 from .pem import looks_like_pem, split
-from .workfactor import refuse_endless_work
 
 MAX_PEM = 256 * 1024
 """Bytes of PEM that are read; the longest chains in use are below 20 kB."""
+OpenStore = Callable[[bytes, bytes | None], bytes]
 _DER = b"\x30"
 _CERTIFICATES = ("CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE")
 _NO_CERTIFICATE = (
@@ -35,15 +35,23 @@ class Material:
     notes: tuple[str, ...] = ()
 
 
-def read_material(chain: bytes, key: bytes, passphrase: bytes | None, *, rounds: int = opensslenc.ROUNDS) -> Material:
+def read_material(
+    chain: bytes,
+    key: bytes,
+    passphrase: bytes | None,
+    *,
+    rounds: int = opensslenc.ROUNDS,
+    open_store: OpenStore = pkcs12.to_pem,
+) -> Material:
     """What is in an upload; raises MaterialError. ``chain`` may hold the key too, and ``key`` may be empty.
 
-    ``passphrase`` opens the key, whichever form it has; ``rounds`` is the ``-iter`` of ``openssl enc``.
+    ``passphrase`` opens the key, whichever form it has; ``rounds`` is the ``-iter`` of ``openssl enc``;
+    ``open_store`` makes PEM of PKCS#12.
     """
     if len(chain) > MAX_PEM or len(key) > MAX_PEM:
         raise TooLarge(f"The text is over {MAX_PEM // 1024} kB, which no certificate needs.")
     try:
-        found = _read_chain(chain, passphrase)
+        found = _read_chain(chain, passphrase, open_store)
         if not key.strip():
             return found
         if found.key is not None:
@@ -55,7 +63,7 @@ def read_material(chain: bytes, key: bytes, passphrase: bytes | None, *, rounds:
     return Material(found.certificates, own, found.notes)
 
 
-def _read_chain(data: bytes, passphrase: bytes | None) -> Material:
+def _read_chain(data: bytes, passphrase: bytes | None, open_store: OpenStore) -> Material:
     if looks_like_pem(data):
         return _from_pem(data, passphrase)
     if data[:1] != _DER:
@@ -63,7 +71,7 @@ def _read_chain(data: bytes, passphrase: bytes | None) -> Material:
     try:
         return Material([x509.load_der_x509_certificate(data)], None)
     except ValueError:
-        return _from_pkcs12(data, passphrase)
+        return _from_pem(open_store(data, passphrase), None)
 
 
 def _from_pem(data: bytes, passphrase: bytes | None) -> Material:
@@ -86,25 +94,3 @@ def _from_pem(data: bytes, passphrase: bytes | None) -> Material:
         notes.append("Words outside of the blocks were left out.")
     key = read_key_block(keys[0], passphrase) if keys else None
     return Material(certificates, key, tuple(notes))
-
-
-def _from_pkcs12(data: bytes, passphrase: bytes | None) -> Material:
-    refuse_endless_work(data)
-    try:
-        store = pkcs12.load_pkcs12(data, passphrase or None)
-    except UnsupportedAlgorithm as error:
-        raise WeakKey(
-            "The PKCS#12 file is encrypted in an old way that is not read here. Convert it: openssl pkcs12 -legacy."
-        ) from error
-    except (ValueError, TypeError) as error:
-        raise KeyLocked(
-            "The PKCS#12 file does not open: "
-            + ("the passphrase is wrong, or the file is damaged." if passphrase else "give its passphrase too.")
-        ) from error
-    certificates = [store.cert.certificate] if store.cert else []
-    certificates += [each.certificate for each in store.additional_certs]
-    if not certificates:
-        raise NotPem("There is no certificate in the PKCS#12 file.")
-    if len(certificates) > 2 * MAX_CHAIN:
-        raise BadChain(f"There are {len(certificates)} certificates; at most {MAX_CHAIN} are taken.")
-    return Material(certificates, store.key)

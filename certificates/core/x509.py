@@ -10,13 +10,13 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 
-from . import opensslenc
+from . import opensslenc, pkcs12
 from .chain import arrange, check
 from .details import UNREADABLE, describe, names_of, short_name
 from .details import chain_pem as pem_of
 from .errors import KeyMismatch, MaterialError, NoKey, NotPem, OutOfDate
 from .keys import key_name, public_der, public_digest, to_pkcs8
-from .upload import MAX_PEM, Material, read_material
+from .upload import MAX_PEM, Material, OpenStore, read_material
 
 __all__ = ["MAX_PEM", "Pair", "prove_pair", "read_pair"]
 
@@ -50,15 +50,18 @@ def read_pair(
     now: datetime,
     rounds: int = opensslenc.ROUNDS,
     waiting: Collection[str] = (),
+    open_store: OpenStore = pkcs12.to_pem,
 ) -> Pair:
     """Check a certificate, its issuers and its key, and return them normalised; raises MaterialError.
 
     ``chain`` is PEM (in any order), DER or PKCS#12; ``key`` is PEM, DER or made by ``openssl enc``, and may be empty
     if ``chain`` holds it or if its public key (digest) is one of ``waiting``. It is returned as unencrypted PKCS#8.
-    ``now`` is an aware UTC time.
+    ``now`` is an aware UTC time. ``open_store`` makes PEM of PKCS#12.
     """
     try:
-        return _checked(read_material(chain, key, passphrase, rounds=rounds), frozenset(waiting), now)
+        return _checked(
+            read_material(chain, key, passphrase, rounds=rounds, open_store=open_store), frozenset(waiting), now
+        )
     except MaterialError:
         raise
     except UNREADABLE as error:

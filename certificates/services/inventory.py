@@ -18,6 +18,8 @@ from ffsweb.audit.services import record
 from ffsweb.sealed import Secret
 from ffsweb.web.keys import worker_sealer
 
+from . import apart
+
 LABEL = 80
 """Characters of a label."""
 
@@ -49,7 +51,8 @@ def upload_certificate(
     second answer says what was mended in what came.
     """
     waiting = _waiting(project)
-    pair = read_pair(chain, key, passphrase, now=datetime.now(UTC), rounds=rounds, waiting=waiting)
+    now = datetime.now(UTC)
+    pair = read_pair(chain, key, passphrase, now=now, rounds=rounds, waiting=waiting, open_store=apart.to_pem)
     label = replaces.label if replaces else label
     certificate = store_pair(
         pair, project=project, actor=actor, label=label, source=Source.UPLOAD, replaces=replaces, request=request

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from itertools import permutations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from certificates.core.chain import MAX_CHAIN
@@ -49,6 +49,7 @@ def test_a_mended_order_is_told() -> None:
     assert "put in order" in read(server(), intermediate(), server()).notes[0]
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from([0, 1, 2]), min_size=0, max_size=8))
 def test_duplicates_are_dropped_and_told(more: list[int]) -> None:
     whole = (server(), intermediate(), authority())

@@ -81,12 +81,14 @@ def test_the_worst_comes_first() -> None:
         (45, 16, None),
         (45, 15, Level.WARN),
         (45, 4, Level.BAD),
-        (6, 3, None),
+        (28, 15, None),
+        (28, 14, Level.WARN),  # the first mail
+        (6, 3.1, None),
         (6, 2, Level.WARN),
         (6, -1, Level.BAD),
     ],
 )
-def test_near_its_end_is_a_part_of_its_life(lifetime: int, left: int, level: Level | None) -> None:
+def test_near_its_end_is_a_part_of_its_life(lifetime: int, left: float, level: Level | None) -> None:
     assert time_level(NOW - (lifetime - left) * DAY, NOW + left * DAY, NOW) is level
 
 

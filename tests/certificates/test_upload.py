@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import serialization
-from hypothesis import given
+from cryptography.hazmat.primitives.asymmetric import rsa
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from certificates.core import pkcs12
 from certificates.core.errors import (
     Damaged,
     KeyLocked,
@@ -21,10 +24,12 @@ from certificates.core.errors import (
     NotPem,
     SeveralKeys,
     TooLarge,
+    WeakKey,
 )
 from certificates.core.keys import MAX_KEY
 from certificates.core.opensslenc import encrypt
 from certificates.core.x509 import Pair, read_pair
+from certificates.services import apart
 
 from .material import authority, intermediate, issue, server
 
@@ -232,6 +237,7 @@ def test_what_is_nothing_is_told() -> None:
         read(server().pem, issue("other").key_pem())
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200), st.integers(0, 3000), st.booleans())
 def test_a_damaged_pkcs12_file_is_a_named_error_or_harmless(noise: bytes, at: int, cut: bool) -> None:
     store = server().pkcs12(intermediate(), passphrase=b"horse")
@@ -242,9 +248,45 @@ def test_a_damaged_pkcs12_file_is_a_named_error_or_harmless(noise: bytes, at: in
         pass
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300), st.binary(max_size=300))
 def test_rubbish_is_a_named_error(chain: bytes, key: bytes) -> None:
     with pytest.raises(MaterialError):
         read(chain, key, b"horse")
     with pytest.raises(MaterialError):
         read(server().pem, key or b"x", b"horse")
+
+
+def long_rsa_key() -> rsa.RSAPrivateKey:
+    """6456 bits, of two primes that everybody knows."""
+    p, q, e = 2**2203 - 1, 2**4253 - 1, 65537
+    d = pow(e, -1, (p - 1) * (q - 1))
+    numbers = rsa.RSAPrivateNumbers(p, q, d, d % (p - 1), d % (q - 1), pow(q, -1, p), rsa.RSAPublicNumbers(e, p * q))
+    return numbers.private_key(unsafe_skip_rsa_key_validation=True)
+
+
+def test_a_long_rsa_key_is_refused_before_seconds_go_into_it() -> None:
+    key = long_rsa_key()
+    for encoding in (serialization.Encoding.PEM, serialization.Encoding.DER):
+        data = key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        started = time.process_time()
+        with pytest.raises(WeakKey, match="6456 bits; at most 4096"):
+            read(server().pem, data)
+        assert time.process_time() - started < 1
+
+
+def test_a_store_is_opened_apart_and_its_errors_come_back() -> None:
+    store = server().pkcs12(intermediate(), passphrase=b"horse")
+    assert apart.to_pem(store, b"horse") == pkcs12.to_pem(store, b"horse")
+    with pytest.raises(KeyLocked, match="passphrase is wrong"):
+        apart.to_pem(store, b"cow")
+    with pytest.raises(KeyLocked, match="give its passphrase"):
+        apart.to_pem(store, None)
+    with pytest.raises(Damaged):
+        apart.to_pem(store[:99], b"horse")
+
+
+def test_a_store_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apart, "_TIMEOUT", 0.01)
+    with pytest.raises(TooLarge, match="within its time"):
+        apart.to_pem(server().pkcs12(passphrase=b"horse"), b"horse")
