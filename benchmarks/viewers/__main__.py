@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -50,7 +51,7 @@ def main() -> int:
                 )
                 print(line(rows[-1]), flush=True)
     if options.write:
-        about = {**machine(), **asdict(script), "django": django.__version__}
+        about = {**machine(), **asdict(script), "django": django.__version__, "nice": os.nice(0)}
         RESULTS.write_text(json.dumps({"machine": about, "rows": [asdict(row) for row in rows]}, indent=1) + "\n")
         PAGE.write_text(page(rows, about))
     complaints = missed(rows)

@@ -15,7 +15,7 @@ HEAD: Final = """# Benchmarks: many viewers of one log
 This page is written by `make bench-viewers` from
 [`benchmarks/results/viewers.json`](../benchmarks/results/viewers.json): do not edit it.
 
-Measured on {cpu}, {cores} cores; {kernel}; Python {python}; {date}.
+Measured on {cpu}, {cores} cores; {kernel}; Python {python}; {date}; niceness {nice}.
 
 One web process, started as the product starts it, on a fresh database; one operation that runs as in a worker and
 says 20 lines a second for {seconds:g} seconds, then {bursts} bursts of {size} lines, a second apart. The viewers are

@@ -24,6 +24,7 @@ MACHINE = {
     "bursts": 10,
     "size": 200,
     "django": "5.2",
+    "nice": 0,
 }
 
 
