@@ -14,7 +14,7 @@ from django.db import connections
 from django.db.models.functions import Now
 
 from deployments.core.node_argv import PREFIX
-from deployments.execution import connection, deploy_target
+from deployments.execution import connection, deploy_target, way_back
 from deployments.models import HostKey, Node, Release, Service
 from deployments.services import deploys, nodes, requests
 from ffsweb.operations import services as operations
@@ -102,7 +102,8 @@ class Site:
 def site(fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     site = Site(fleet, tmp_path)
     monkeypatch.setattr(connection, "connect", site.connect)
-    monkeypatch.setattr(deploy_target, "INSIST", 3.0)
+    for module in (deploy_target, way_back):
+        monkeypatch.setattr(module, "INSIST", 3.0)
     yield site
     process.stopping = False
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from deployments.execution import deploy_target
+from deployments.execution import deploy_target, way_back
 from ffsweb.operations import services as operations
 from ffsweb.operations.models import Operation
 from tests.deployments.fleet import Fleet, log_of
@@ -27,7 +27,8 @@ def make_site(
 ) -> Iterator[Callable[[str], Site]]:
     """Sites of one project, by the names of their nodes; they and the dashboard wait for each other less long."""
     monkeypatch.setattr(deploy_target, "CONFIRM_MARGIN", 30)
-    monkeypatch.setattr(deploy_target, "INSIST", 12.0)
+    for module in (deploy_target, way_back):
+        monkeypatch.setattr(module, "INSIST", 12.0)
     made: list[Site] = []
 
     def make(name: str) -> Site:

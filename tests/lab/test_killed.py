@@ -1,0 +1,111 @@
+"""The worker is killed at every step of a deploy on three nodes: another one goes on, and nothing is done twice."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.db import connections
+from django.db.models.functions import Now
+
+from deployments.models import Release
+from ffsweb.operations import journal, runner
+from ffsweb.operations.models import Operation
+from ffsweb.operations.writes import StepWrite, Write
+from tests.deployments.fleet import log_of, run
+from tests.lab.fleets import SABOTAGE, LabFleet
+from tests.lab.lab import Lab
+
+pytestmark = [pytest.mark.lab, pytest.mark.django_db(transaction=True), pytest.mark.timeout(1500)]
+
+NODES = 3
+
+
+@pytest.fixture
+def fleet(lab: Lab, sample_image: Callable[..., Path]) -> Iterator[LabFleet]:
+    made = LabFleet(lab, "kill", NODES, sample_image, start_timeout=60, settle=1)
+    yield made
+    made.remove()
+
+
+def killed_at(operation: Operation, writes: int) -> bool:
+    """Run ``operation`` in a process that is killed when so many step writes are committed; whether it came to that."""
+    connections.close_all()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            _die_after(writes)
+            runner.run(operation.pk)
+        finally:
+            os._exit(0)
+    _, status = os.waitpid(pid, 0)
+    return os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+
+
+def _die_after(writes: int) -> None:
+    real, seen = journal.Journal.write, 0
+
+    def write(self: journal.Journal, batch: Sequence[Write]) -> None:
+        nonlocal seen
+        real(self, batch)
+        seen += sum(isinstance(item, StepWrite) for item in batch)
+        if seen >= writes:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    journal.Journal.write = write  # type: ignore[method-assign]
+
+
+def go_on(operation: Operation) -> Operation:
+    """As the worker that takes over when the lease of the killed one has run out."""
+    Operation.objects.filter(pk=operation.pk, state="running").update(lease_until=Now() - timedelta(seconds=1))
+    return run(operation)
+
+
+def is_on(fleet: LabFleet, operation: Operation, release: Release, *, switches: int) -> None:
+    """Each node runs this one release, the rows say so, and the node has switched so many times for the operation."""
+    assert fleet.versions() == [f"{release.number}.0"] * NODES
+    for site in fleet.sites:
+        assert (site.installed(), site.pending(), site.live) == (str(release.number), False, release)
+        records = site.node.exec(("ls", "/var/lib/ffs-node/ops")).check().out.split()
+        mine = [name for name in records if f"-{operation.pk}." in name or f"-{operation.pk}-" in name]
+        assert len(mine) == switches
+        for name in mine:
+            told = site.node.read_text(f"/var/lib/ffs-node/ops/{name}/switch.events")
+            assert told.count("Replacing the unit") == 1
+    numbers = list(operation.lines.order_by("number").values_list("number", flat=True))
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_a_worker_that_is_killed_at_any_step_leaves_a_deploy_that_another_one_finishes(fleet: LabFleet) -> None:
+    releases = fleet.sites[0].release("1.0"), fleet.sites[0].release("2.0")
+    for release in (*releases, releases[0]):
+        fleet.go_live(release)
+    step, killed = 0, True
+    while killed:
+        step += 1
+        release = releases[step % 2]
+        operation = fleet.request(release)
+        killed = killed_at(operation, step)
+        ended = go_on(operation)
+        assert ended.state == "succeeded", f"killed at step write {step}: {ended.message}\n{log_of(ended)}"
+        assert ended.takeovers == int(killed)
+        is_on(fleet, ended, release, switches=1)
+    assert step > 2 * 5 * NODES  # intent and evidence of preflight, stage, switch, gate and confirm
+
+
+def test_a_worker_that_is_killed_on_the_way_back_leaves_it_to_another_one(fleet: LabFleet) -> None:
+    first, second = fleet.sites[0].release("1.0"), fleet.sites[0].release("2.0")
+    fleet.go_live(first)
+    fleet.sites[1].node.exec(("systemd-run", "--unit=saboteur", "sh", "-c", SABOTAGE)).check()
+    going_forward = 2 * 4 * NODES  # preflight, stage, switch and gate
+    for more in range(2 * NODES + 2):
+        operation = fleet.request(second)
+        killed = killed_at(operation, going_forward + 1 + more)
+        ended = go_on(operation)
+        assert killed
+        assert ended.state == "rolled_back", f"killed at {more} on the way back: {ended.message}\n{log_of(ended)}"
+        is_on(fleet, ended, first, switches=1)
