@@ -156,6 +156,11 @@ class Plan:
     waves: tuple[tuple[str, ...], ...]
 
     @property
+    def warnings(self) -> int:
+        """How many amber checks there are on all targets: they are to be confirmed before anything is begun."""
+        return sum(len(target.warnings) for target in self.targets)
+
+    @property
     def rollout_in_words(self) -> tuple[str, ...]:
         """How it goes out, as sentences."""
         return in_words(self.rollout, self.waves)

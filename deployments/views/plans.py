@@ -69,6 +69,9 @@ def show(request: ProjectRequest, project: str, digest: str) -> HttpResponse:
 def deploy(request: ProjectRequest, project: str, digest: str) -> HttpResponse:
     """Do exactly what the plan of this hash shows; with ``wait``, when what it needs is free."""
     found = get_object_or_404(Plan, project=request.project, hash=digest)
+    if _warned(found) and request.POST.get("aware") != "yes":
+        messages.error(request, "Nothing was started. Confirm first that you know what the plan warns of.")
+        return go(request, "deployments:plan", project=project, digest=digest)
     try:
         operation = deploys.request_deploy(
             plan=found, actor=request.user, wait=wants_to_wait(request), request=request
@@ -81,3 +84,10 @@ def deploy(request: ProjectRequest, project: str, digest: str) -> HttpResponse:
         messages.error(request, str(error))
         return go(request, "deployments:plan", project=project, digest=digest)
     return go(request, "operations:detail", operation.pk)
+
+
+def _warned(plan: Plan) -> bool:
+    try:
+        return plan.parsed().warnings > 0
+    except PlanError:
+        return False  # refused below, with the reason

@@ -140,6 +140,8 @@ def test_the_whole_path_in_a_browser(
 
         release_and_plan(page, base, "the first")
         expect(page.locator("main")).to_contain_text("node-a")
+        if page.locator('input[name="aware"]').count():
+            page.check('input[name="aware"]')
         click(page, "Deploy")
         # The log is live: lines come in while the page stays as it is.
         expect(page.locator(".log-lines")).to_contain_text("Pushing the image", timeout=60_000)

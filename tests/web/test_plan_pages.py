@@ -105,6 +105,22 @@ def test_deploy_enqueues_exactly_the_plan_with_its_holds_and_an_event(
     assert not AuditEvent.objects.filter(detail_json__contains="hunter2").exists()
 
 
+def test_what_a_plan_warns_of_has_to_be_confirmed_before_anything_is_begun(
+    visit: Visit, bob: User, service: Service, release: Release
+) -> None:
+    read(service.node, node_facts(reboot_pending=True))
+    plan = made(visit, bob, service)
+    shown = page(visit, bob, plan)
+    assert "I know what it warns of (1)" in shown
+    assert_well_made(shown)
+    address = f"/projects/serbest/plans/{plan.hash}/deploy/"
+    for values in ({}, {"aware": ""}, {"aware": "no"}):
+        assert "Confirm first" in visit(bob).post(address, values, follow=True).content.decode()
+    nothing_was_started()
+    visit(bob).post(address, {"aware": "yes"}, follow=True)
+    assert Operation.objects.get(kind="deploy").plan_hash == plan.hash
+
+
 def test_a_node_whose_key_is_pinned_stays_free_for_its_other_services(
     visit: Visit, bob: User, plan: Plan, service: Service
 ) -> None:
