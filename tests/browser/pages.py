@@ -90,6 +90,7 @@ PAGES = {
             "waiting",
             "running",
             "parked",
+            "asking",
             "succeeded",
             "failed",
             "rolled_back",
@@ -127,7 +128,7 @@ NO_PAGES = {
     # answers to a POST, files, streams, what another program asks
     "projects:link_withdraw", "projects:member_role", "projects:member_remove", "node_read", "node_enrol", "node_reprovision",
     "node_upgrade", "nodes_upgrade", "node_prune", "node_cordon", "node_uncordon",
-    "machine_butane", "machine_ignition", "service_control", "service_journal", "image_remove", "plan_make", "plan_deploy",
+    "machine_butane", "machine_ignition", "service_control", "service_journal", "service_forget_owed", "image_remove", "plan_make", "plan_deploy",
     "settings_import", "settings_set", "settings_remove", "operations:events", "operations:lines", "operations:text",
     "operations:cancel", "operations:answer", "system:home", "system:link_withdraw", "system:password_link", "system:act", "audit:all_csv",
     "audit:project_csv", "accounts:end_sessions", "livez", "readyz", "mfa_download_recovery_codes", "uploads", "upload",

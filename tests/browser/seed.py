@@ -19,7 +19,8 @@ from certificates.models import Alert
 from certificates.services.alerts import acknowledge, tell
 from certificates.services.inventory import upload_certificate
 from certificates.services.making import request_certificate
-from deployments.models import Collection, FilesVersion, HostKey, Image, Node, Plan, Reading, Release, Service
+from deployments.core.rollout import ASK, HOLD, OWE, Rollout
+from deployments.models import Collection, FilesVersion, HostKey, Image, Node, Owed, Plan, Reading, Release, Service
 from deployments.models.desired import credentials_of, desired
 from deployments.services import deploys
 from deployments.services.nodes import cordon_node
@@ -119,11 +120,13 @@ def _serbest(fleet: Fleet, directory: Path) -> dict[str, Any]:
     )
     Reading.objects.create(node=nodes["bursa-1"], taken_at=timezone.now() - timedelta(hours=3), error=error)
 
+    Owed.objects.create(service=www["konya-1"], release=releases[2], operation=1, problem="The disk is full.")
     detail = {"count": 2, "releases": [1, 2]}
     record(actor=None, action="retention.releases", project=fleet.project, detail=detail)
 
     def plan(*chosen: Service) -> str:
-        return deploys.preview(release=releases[2], services=chosen, actor=fleet.alice).hash
+        rollout = Rollout("1, rest", between=ASK, on_failure=HOLD, offline=OWE) if len(chosen) > 1 else Rollout()
+        return deploys.preview(release=releases[2], services=chosen, actor=fleet.alice, rollout=rollout).hash
 
     plans = {
         "ready": plan(www["ankara-1"], www["izmir-1"]),

@@ -71,6 +71,13 @@ def _waits(context: Context) -> Outcome:
     raise AssertionError("parked")
 
 
+def _asks(context: Context) -> Outcome:
+    _steps(context, "preflight")
+    choices = {"go": "Go on", "back": "Roll back all"}
+    context.ask("after wave 1", "Wave 1 of 2 runs release 3. Go on with wave 2?", choices, default="go", seconds=900)
+    raise AssertionError("asking")
+
+
 def _journal(context: Context) -> Outcome:
     target = context.operation.targets[0]
     for number in range(2_600):
@@ -102,6 +109,7 @@ def all_states(actor: User, chosen: list[Service]) -> dict[str, int]:
     for state, message in MESSAGES.items():
         run(state, partial(_deploy, state=state, message=message), "Deploy release 3 to 2 services", targets)
     run("parked", _waits, "Deploy release 3 to www@bursa-1", targets[1:])
+    run("asking", _asks, "Deploy release 3 to 2 services", targets)
     run("journal", _journal, f"Journal of {chosen[0]}", targets[:1])
     cancelled = put(kind="sample-read", title=f"Restart {chosen[1]}", targets=targets[1:], holds=[])
     services.cancel(cancelled, actor=actor)
