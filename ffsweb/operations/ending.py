@@ -80,7 +80,7 @@ def park(operation: Operation, *, reason: str, seconds: float | None, question: 
     answered = question and not Question.objects.open().filter(operation=operation, name=question).exists()
     if operation.cancel_requested_at is not None or answered:
         seconds = 0.0
-    add_line(operation.pk, f"Parked: {reason}.", stream=Stream.INFO)
+    add_line(operation.pk, f"Parked: {reason}{'' if reason.endswith('?') else '.'}", stream=Stream.INFO)
     Operation.objects.filter(pk=operation.pk).update(
         state=State.PARKED,
         resume_at=None if seconds is None else Now() + timedelta(seconds=seconds),
