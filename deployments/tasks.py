@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.conf import settings
 
-from deployments.execution import collect, convert, readings, registry_sweep, retention, sweep
+from deployments.execution import collect, convert, looking, readings, registry_sweep, retention, sweep
 from deployments.models import Plan
 from deployments.services import pruning
 from deployments.services.catching_up import catch_up
@@ -19,6 +19,7 @@ every(600.0, task="deployments.prune_nodes")
 every(3600.0, task="deployments.forget")
 every(15.0, task="deployments.prepare_images")
 every(20.0, task="deployments.catch_up")
+every(60.0, task="deployments.look_at_served")
 
 
 @app.task(name="deployments.read_nodes")
@@ -57,6 +58,12 @@ def prepare_images() -> None:
 def pay_what_is_owed() -> None:
     """Begin the deploys that nodes missed while they were away."""
     catch_up()
+
+
+@app.task(name="deployments.look_at_served")
+def look_at_served() -> None:
+    """Look at the certificates that services really serve."""
+    looking.look_at_due()
 
 
 @app.task(name="deployments.expire_uploads")

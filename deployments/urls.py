@@ -16,6 +16,7 @@ from deployments.views import (
     registry,
     releases,
     retention,
+    served,
     settings,
     store,
     upkeep,
@@ -31,6 +32,11 @@ _S = _N + "services/<str:service>/"
 urlpatterns = [
     path("", fleet.board, name="fleet"),
     path(_P, project.overview, name="project"),
+    # certificates that are served
+    path("certificates/", served.fleet, name="served"),
+    path("certificates/served.csv", served.fleet_csv, name="served_csv"),
+    path(_P + "certificates/served/", served.of_project, name="served_project"),
+    path(_P + "certificates/served.csv", served.of_project_csv, name="served_project_csv"),
     # nodes
     path(_P + "nodes/", nodes.listing, name="nodes"),
     path(_P + "nodes/new/", nodes.create, name="node_create"),

@@ -28,10 +28,10 @@ HEAD_BYTES = 4096
 
 def ask(probe: Probe, *, stop: threading.Event, seconds: float = SECONDS) -> Probed:
     """Ask once; takes at most ``seconds``. Raises Interrupted within 0.2 s of ``stop``."""
-    return _Question(probe, seconds).answer(stop)
+    return Question(probe, seconds).answer(stop)
 
 
-class _Question:
+class Question:
     """Asks in a thread of its own, so that a resolver or a peer that hangs cannot hold the caller."""
 
     def __init__(self, probe: Probe, seconds: float) -> None:
@@ -85,7 +85,7 @@ class _Question:
             if check.kind != HTTPS:
                 return self._http(plain)
             plain.settimeout(self._left())
-            with _tls().wrap_socket(plain, server_hostname=self._probe.address) as wire:
+            with tls().wrap_socket(plain, server_hostname=self._probe.address) as wire:
                 self._wire = wire
                 return self._http(wire)
 
@@ -119,7 +119,7 @@ class _Question:
                 return f"could not be asked ({type(error).__name__})"
 
 
-def _tls() -> ssl.SSLContext:
+def tls() -> ssl.SSLContext:
     """TLS to whoever answers: a node is asked by its address, which no certificate names."""
     context = ssl.create_default_context()
     context.check_hostname = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from deployments.execution import readings
+from deployments.execution.looking import look_again
 from deployments.execution.target_set import first_reason
 from deployments.execution.way_back import by_hand, go_back, not_back
 from deployments.models import Release, Service
@@ -112,6 +113,7 @@ class Ends:
                 )
             else:
                 Service.objects.filter(pk=run.service.pk).update(unit_text=run.unit)
+                look_again(run.service)
                 self.context.mark(target, State.SUCCEEDED, f"Release {self.release.number} is live.")
                 live.append(target.label)
         return self._told(live, failed)

@@ -8,6 +8,7 @@ from deployments.models.plan import Plan
 from deployments.models.proven import Proven
 from deployments.models.reading import Reading
 from deployments.models.registry import ProjectBlob, PushedManifest, RegistryCredential, RegistryTag
+from deployments.models.served import Served
 from deployments.models.service import Service
 from deployments.models.setting import Setting
 from deployments.models.signing import SigningKey
@@ -29,6 +30,7 @@ __all__ = [
     "RegistryCredential",
     "RegistryTag",
     "Release",
+    "Served",
     "Service",
     "Setting",
     "SigningKey",

@@ -12,6 +12,7 @@ from deployments.forms.service import ServiceForm
 from deployments.models import Service
 from deployments.models.board import fleet_board, newest_live, service_state
 from deployments.models.going_back import offered
+from deployments.models.served_table import served_row
 from deployments.models.supervision import supervision_of
 from deployments.services import instances as services
 from deployments.services import requests
@@ -34,7 +35,13 @@ VERBS = (
 def find_service(request: ProjectRequest, node: str, service: str) -> Service:
     """The service of this name on this node in the request's project, or 404. One query."""
     rows = Service.objects.select_related(
-        "node__project", "project", "live_release", "desired_release", "certificate", "owed__release"
+        "node__project",
+        "project",
+        "live_release",
+        "desired_release",
+        "certificate__project",
+        "owed__release",
+        "served",
     )
     return get_object_or_404(rows, project=request.project, node__name=node, name=service)
 
@@ -80,6 +87,7 @@ def detail(request: ProjectRequest, project: str, node: str, service: str) -> Ht
             "node": found.node,
             "reading": reading,
             "state": service_state(found, reading, newest=newest_live([found.project_id]).get(found.project_id, 0)),
+            "served": served_row(found, reading),
             "verbs": VERBS,
             "operations": operations.filter(~Q(kind="journal"))[:15],
             "journal": operations.filter(kind="journal").first(),

@@ -64,6 +64,8 @@ PILLS: dict[str, Pill] = {
     "expiring": Pill(_WARN, "shield-exclamation", "Expires soon"),
     "expired": Pill(_BAD, "shield-x", "Expired"),
     "not_yet_valid": Pill(_WARN, "clock", "Not valid yet"),
+    "match": Pill(_GOOD, "shield-check", "All the same"),
+    "mismatch": Pill(_BAD, "shield-x", "Not the same"),
     # settings
     "set": Pill(_GOOD, "check", "Set"),
     "not_set": Pill(_CALM, "circle-dashed", "Not set"),

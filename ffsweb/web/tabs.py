@@ -36,6 +36,7 @@ NAVIGATION = (
     _tab("deployments:fleet", "Fleet", "layout-grid", ""),
     _tab("projects:list", "Projects", "stack-2", "projects"),
     _tab("operations:list", "Operations", "activity", "operations"),
+    _tab("deployments:served", "Certificates", "certificate", "certificates"),
     _tab("system:home", "System", "settings", "system", admins_only=True),
 )
 PROJECT = (

@@ -81,6 +81,10 @@ PAGES = {
     "certificates:self_signed": ("alice", f"{P}/certificates/self-signed/"),
     "certificates:remove": ("alice", f"{P}/certificates/{{certificates[unused]}}/remove/"),
     "certificates:remove@used": ("alice", f"{P}/certificates/{{certificates[used]}}/remove/"),
+    "served": ("alice", "/certificates/"),
+    "served@nothing": ("alice", "/certificates/?search=nothing-like-it"),
+    "served_project": ("carol", f"{P}/certificates/served/"),
+    "served_project@empty": ("alice", "/projects/empty-one/certificates/served/"),
     "operations:list": ("alice", "/operations/"),
     "operations:list@nothing": ("alice", "/operations/?project=empty-one"),
     **{
@@ -135,7 +139,7 @@ NO_PAGES = {
     "upload_finish", "upload_discard", "store_collect", "projects:token_revoke", "registry_login_set",
     "registry_login_remove", "registry_ping", "registry_token", "registry_repository", "notify:mail_test",
     "notify:mail_remove", "notify:mail_again", "notify:address_add", "notify:address_drop", "notify:choose",
-    "certificates:acknowledge", "certificates:snooze", "certificates:label", "certificates:chain", "certificates:csv", "certificates:request_csr",
+    "certificates:acknowledge", "certificates:snooze", "certificates:label", "certificates:chain", "certificates:csv", "served_csv", "served_project_csv", "certificates:request_csr",
 }  # fmt: skip
 SECOND_FACTOR = (
     "mfa_authenticate",

@@ -1,0 +1,77 @@
+"""A look at the certificate that a port serves: a TLS handshake from the dashboard, without SSH.
+
+What answers is anyone: it is verified by nothing, no more than the handshake is read, within one time limit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+
+from deployments.core.health_values import DASHBOARD, HTTPS, HealthCheck, Probe
+from deployments.execution.dashboard_probe import SECONDS, Question, tls
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Iterable
+    from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The certificate that ``port`` serves: SHA-256 of its DER form in hex, and its end (UTC) if it can be read.
+
+    Or ``error``, a sentence that says why none was seen; then ``port`` is 0.
+    """
+
+    port: int = 0
+    fingerprint: str = ""
+    not_after: datetime | None = None
+    error: str = ""
+
+
+def look(
+    address: str, ports: Iterable[int], *, name: str = "", stop: threading.Event, seconds: float = SECONDS
+) -> Look:
+    """The certificate of the first of ``ports`` that speaks TLS; ``name`` is asked for by SNI.
+
+    Takes at most ``seconds`` for each port. Raises Interrupted within 0.2 s of ``stop``.
+    """
+    said = []
+    for port in ports:
+        question = _Handshake(Probe(DASHBOARD, HealthCheck(HTTPS, port), address), seconds, name)
+        answer = question.answer(stop)
+        if question.der:
+            return Look(port, hashlib.sha256(question.der).hexdigest(), _end(question.der))
+        said.append(f"port {port} {answer.said}")
+    return Look(error=f"{'; '.join(said)}." if said else "it publishes no TCP port.")
+
+
+class _Handshake(Question):
+    """Shakes hands and hangs up."""
+
+    def __init__(self, probe: Probe, seconds: float, name: str) -> None:
+        super().__init__(probe, seconds)
+        self._name = name
+        self.der = b""
+
+    def _asked(self) -> tuple[bool, str]:
+        address, port = self._probe.address, self._probe.check.port
+        with socket.create_connection((address, port), timeout=self._left()) as plain:
+            self._wire = plain
+            plain.settimeout(self._left())
+            with tls().wrap_socket(plain, server_hostname=self._name or address) as wire:
+                self._wire = wire
+                self.der = wire.getpeercert(binary_form=True) or b""
+        return True, "showed no certificate"
+
+
+def _end(der: bytes) -> datetime | None:
+    with suppress(Exception):  # whoever answers made it: any fault in it means that its end is not known
+        return x509.load_der_x509_certificate(der).not_valid_after_utc
+    return None
