@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from benchmarks.fleet import ways
+from benchmarks.fleet import lab_nodes, ways
 from benchmarks.fleet.nodes import WORK, answering
 from benchmarks.fleet.report import Row, line, missed, page
 from benchmarks.supervisor import machine
@@ -27,6 +27,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--nodes", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--lab-nodes", type=int, default=30, help="real nodes (root); 0: none")
     parser.add_argument("--write", action="store_true", help="write the results and the page of the documentation")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="ffs-fleet-") as directory:
@@ -45,10 +46,23 @@ def main() -> int:
                 except (OSError, RuntimeError, ValueError, subprocess.SubprocessError) as error:
                     rows.append(Row(name, error=str(error)[-300:] or type(error).__name__))
                 print(line(rows[-1]), flush=True)
+            real: list[Row] = []
+            if options.lab_nodes:
+                (place / "lab").mkdir()
+                about |= {"lab_nodes": options.lab_nodes, "lab_load": os.getloadavg()[0]}
+                real = lab_nodes.measured(options.lab_nodes, options.rounds, programs, place / "lab")
+                for row in real:
+                    print(line(row), flush=True)
     if options.write:
-        RESULTS.write_text(json.dumps({"machine": about, "rows": [asdict(row) for row in rows]}, indent=1) + "\n")
-        PAGE.write_text(page(rows, about))
-    complaints = missed(rows, options.nodes)
+        RESULTS.write_text(
+            json.dumps(
+                {"machine": about, "rows": [asdict(row) for row in rows], "lab": [asdict(row) for row in real]},
+                indent=1,
+            )
+            + "\n"
+        )
+        PAGE.write_text(page(rows, about, real))
+    complaints = missed(rows, options.nodes) + (missed(real, options.lab_nodes) if real else [])
     for complaint in complaints:
         print(complaint, file=sys.stderr)
     return 1 if complaints else 0

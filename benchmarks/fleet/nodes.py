@@ -9,8 +9,8 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -31,6 +31,17 @@ class Nodes:
     key: Path
     host_key: str
     place: Path
+    keys: Mapping[str, Path] = field(default_factory=dict)
+    host_keys: Mapping[str, str] = field(default_factory=dict)
+    """By address, where each node has its own."""
+
+    def key_of(self, address: str) -> Path:
+        """The file of the private key that this node admits."""
+        return self.keys.get(address, self.key)
+
+    def host_key_of(self, address: str) -> str:
+        """Type and key."""
+        return " ".join(self.host_keys.get(address, self.host_key).split()[:2])
 
     def admit(self, public_keys: list[str]) -> None:
         """Admit these keys besides."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -65,9 +66,24 @@ def missed(rows: list[Row], nodes: int) -> list[str]:
     return complaints
 
 
-def page(rows: list[Row], machine: dict[str, Any]) -> str:
-    """The whole page, in Markdown."""
-    complaints = missed(rows, machine["nodes"])
+REAL: Final = """
+## {lab_nodes} real nodes
+
+Nodes of the lab, systemd-nspawn on the same cores, with sshd, podman and `ffs-node`; each runs one service. The same
+three ways read them with the dashboard's own key of each node. Beside it, what ffsweb takes for a deploy that changes
+nothing on all of them: preflight, a look whether anything has to be staged, the switch with a restart of each
+service, a gate with a settle window of 3 s, the confirmation and a last reading. Load average before:
+{lab_load:.1f}.
+
+| Way | First round | Median of the others | Nodes that answered |
+| --- | ---: | ---: | ---: |
+"""
+
+
+def page(rows: list[Row], machine: dict[str, Any], real: Sequence[Row] = ()) -> str:
+    """The whole page, in Markdown; ``real`` are the rows of the lab's nodes."""
+    complaints = missed(rows, machine["nodes"]) + (missed(list(real), machine["lab_nodes"]) if real else [])
     verdict = "It is." if not complaints else "It is not:\n\n" + "\n".join(f"- {each}" for each in complaints)
     target = f"\n\nThe target: ffsweb is no slower than either. {verdict}\n"
-    return HEAD.format(**machine) + "\n".join(map(line, rows)) + target
+    shown = REAL.format(**machine) + "\n".join(map(line, real)) if real else ""
+    return HEAD.format(**machine) + "\n".join(map(line, rows)) + f"\n{shown}" + target

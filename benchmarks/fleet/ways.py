@@ -61,14 +61,10 @@ def environment(place: Path) -> Iterator[Path]:
 def pyinfra(nodes: Nodes, programs: Path, rounds: int) -> Row:
     """https://pyinfra.com: all nodes at once, which is what it does if nobody says otherwise."""
     known = _known_hosts(nodes)
-    data = {
-        "ssh_port": nodes.port,
-        "ssh_user": nodes.user,
-        "ssh_key": str(nodes.key),
-        "ssh_known_hosts_file": str(known),
-    }
+    shared = {"ssh_port": nodes.port, "ssh_user": nodes.user, "ssh_known_hosts_file": str(known)}
+    hosts = [(address, {**shared, "ssh_key": str(nodes.key_of(address))}) for address in nodes.addresses]
     inventory = nodes.place / "inventory.py"
-    inventory.write_text(f"nodes = [(address, {data!r}) for address in {list(nodes.addresses)!r}]\n")
+    inventory.write_text(f"nodes = {hosts!r}\n")
     return _timed(
         "pyinfra", (str(programs / "pyinfra"), "-y", str(inventory), "exec", "--", COMMAND), rounds, nodes, {}
     )
@@ -77,7 +73,10 @@ def pyinfra(nodes: Nodes, programs: Path, rounds: int) -> Row:
 def ansible(nodes: Nodes, programs: Path, rounds: int) -> Row:
     """https://docs.ansible.com: raw, since nodes have no Python; connections stay open between rounds."""
     inventory = nodes.place / "inventory.ini"
-    inventory.write_text("[nodes]\n" + "".join(f"{address}\n" for address in nodes.addresses))
+    inventory.write_text(
+        "[nodes]\n"
+        + "".join(f"{each} ansible_ssh_private_key_file={nodes.key_of(each)}\n" for each in nodes.addresses)
+    )
     settings = {
         "ANSIBLE_PIPELINING": "True",
         "ANSIBLE_SSH_USETTY": "False",  # the keys allow none
@@ -86,7 +85,6 @@ def ansible(nodes: Nodes, programs: Path, rounds: int) -> Row:
         "ANSIBLE_HOME": str(nodes.place / "ansible"),
         "ANSIBLE_REMOTE_PORT": str(nodes.port),
         "ANSIBLE_REMOTE_USER": nodes.user,
-        "ANSIBLE_PRIVATE_KEY_FILE": str(nodes.key),
     }
     argv = (str(programs / "ansible"), "nodes", "-i", str(inventory), "-m", "raw", "-a", COMMAND, "-f", str(FORKS))
     return _timed("ansible-core", argv, rounds, nodes, settings)
@@ -109,6 +107,6 @@ def _timed(name: str, argv: tuple[str, ...], rounds: int, nodes: Nodes, settings
 
 def _known_hosts(nodes: Nodes) -> Path:
     path = nodes.place / "known_hosts"
-    key = " ".join(nodes.host_key.split()[:2])
-    path.write_text("".join(f"[{address}]:{nodes.port} {key}\n" for address in nodes.addresses))
+    names = {address: f"[{address}]:{nodes.port}" if nodes.port != 22 else address for address in nodes.addresses}
+    path.write_text("".join(f"{name} {nodes.host_key_of(address)}\n" for address, name in names.items()))
     return path

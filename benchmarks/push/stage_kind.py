@@ -80,7 +80,7 @@ def run(context: Context) -> Outcome:
     try:
         results = context.each(deploy.targets, one)
     finally:
-        deploy.close()
+        deploy.targets.close()
     failed = {target: result for target, result in results.items() if isinstance(result, Exception)}
     for target, error in failed.items():
         context.log(str(error), target=target, stream="error")
