@@ -55,9 +55,9 @@ MAIN_JOB := tests/lab/test_main_path.py tests/lab/test_everyday.py
 test-quick: setup
 	$(BIN)/pytest -q -n 2 -m "not lab and not browser" || $(AGAIN)
 
-# Nodes and browsers: they wait more than they work, so two files at a time.
+# Nodes and browsers: they wait more than they work, so three files at a time.
 test-machines: setup
-	$(BIN)/pytest -q -n 2 --dist loadfile -m "lab or browser" || $(AGAIN)
+	$(BIN)/pytest -q -n 3 --dist loadfile -m "lab or browser" || $(AGAIN)
 
 # Again, whatever asks for the database, and the main job on nodes.
 test-postgres: setup
