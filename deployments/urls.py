@@ -62,6 +62,7 @@ urlpatterns = [
     path(_S + "remove/", instances.remove, name="service_remove"),
     path(_S + "control/<str:verb>/", instances.control, name="service_control"),
     path(_S + "journal/", instances.journal, name="service_journal"),
+    path(_S + "rotate/", plans.rotate, name="service_rotate"),
     path(_S + "owed/forget/", owed.forget, name="service_forget_owed"),
     # what is deployed
     path(_P + "images/", content.images, name="images"),

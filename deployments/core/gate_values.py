@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .facts_values import ServiceFacts
-    from .health_values import Probe, Probed
+    from .health_values import Probe, Probed, ServedProbe
     from .quadlet_values import Mode
 
 GRACE = 30.0
@@ -20,7 +20,7 @@ class GateSpec:
     clock (a sample from while it was being stopped would tell of the old one).
 
     ``start_timeout`` is what the service has until READY, ``settle`` how long it then has to stay well.
-    ``probes`` are the health checks that have to be good, one of each side.
+    ``probes`` are the health checks that have to be good, one of each side; the handshake is one too.
     """
 
     mode: Mode
@@ -28,7 +28,7 @@ class GateSpec:
     began: float
     start_timeout: float = 120.0
     settle: float = 20.0
-    probes: tuple[Probe, ...] = ()
+    probes: tuple[Probe | ServedProbe, ...] = ()
 
     @property
     def ready_by(self) -> float:

@@ -6,6 +6,8 @@ import shlex
 from dataclasses import dataclass
 
 NODE, DASHBOARD, BOTH = "node", "dashboard", "both"
+HANDSHAKE = "handshake"
+"""The side of the question which certificate is served."""
 SIDES = {NODE: (NODE,), DASHBOARD: (DASHBOARD,), BOTH: (DASHBOARD, NODE)}
 """The sides that each choice asks from, in the order in which they are asked."""
 HTTP, HTTPS, TCP, COMMAND = "http", "https", "tcp", "command"
@@ -45,6 +47,21 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
+class ServedProbe:
+    """The question which certificate is served: ``fingerprint`` is the one that is waited for.
+
+    ``ports`` are asked in turn, ``name`` by SNI; ``old`` is the fingerprint from before the switch, "" for none.
+    """
+
+    address: str
+    fingerprint: str
+    ports: tuple[int, ...]
+    name: str = ""
+    old: str = ""
+    side: str = HANDSHAKE
+
+
+@dataclass(frozen=True, slots=True)
 class Probed:
     """What one side saw. ``said`` goes on from what was asked: ``answered 503``.
 
@@ -60,6 +77,8 @@ class Probed:
     @property
     def sentence(self) -> str:
         """For the log, the gate's reasons and its evidence."""
+        if self.side == HANDSHAKE:
+            return f"{self.what} {self.said.rstrip('.')}."
         return f"The health check from the {self.side}: {self.what} {self.said.rstrip('.')}."
 
 

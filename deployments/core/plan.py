@@ -87,7 +87,7 @@ def _target(desired: Desired, held: Held) -> TargetPlan:
     release = Change(str(service.release) if service and service.release else "", str(desired.release))
     image = Change((service.image_id if service else None) or "", desired.image_id)
     changes = unit_diff(_neutral(held.unit), _neutral(desired.unit))
-    checks = preflight(desired, held, files, layers)
+    checks = (*preflight(desired, held, files, layers), *desired.notes)
     if held.facts and not changes and not image and service and service.active == "active":
         checks = (*checks, Check("Changes", AMBER, "Nothing changes; the service would only be restarted."))
     if service and service.project not in {None, desired.project}:

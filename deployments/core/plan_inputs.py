@@ -11,6 +11,7 @@ from .quadlet import Mode
 if TYPE_CHECKING:
     from .facts_values import NodeFacts
     from .plan_layers import Layer
+    from .plan_values import Check
     from .transfer_values import Transfer
 
 
@@ -24,6 +25,7 @@ class Desired:
     when it becomes valid, if that is to come; ``credentials`` is the version of the sealed settings ("" for none),
     and ``credential_names`` what is in it. ``tags`` are the node's.
     ``watched_because`` says why it is this ``mode``, and ``unfit`` why the image cannot run in it ("" if it can).
+    ``notes`` are further rows of the preflight, such as those of a rotation.
     ``health`` says which health check the gate asks ("" for none), ``unhealthy`` why it cannot ("" if it can).
     """
 
@@ -49,6 +51,7 @@ class Desired:
     credential_names: tuple[str, ...] = ()
     architectures: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    notes: tuple[Check, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,7 +93,7 @@ class Ends:
             self.targets.read(chosen)
             for target in chosen:
                 if self._proven(self.targets[target]):
-                    self.context.mark(target, State.SUCCEEDED, f"Release {self.release.number} is live.")
+                    self.context.mark(target, State.SUCCEEDED, f"{self.news}.")
 
     def prove(self) -> Outcome:
         """Only what a last reading says counts."""
@@ -108,31 +108,26 @@ class Ends:
             if not run.confirmed:
                 failed[target] = self._given_up(target, run)
             elif not self._proven(run):
-                return self.end(
-                    State.UNKNOWN, f"The last reading of {target.label} does not show release {self.release.number}."
-                )
+                return self.end(State.UNKNOWN, f"The last reading of {target.label} does not show {self.shown}.")
             else:
-                Service.objects.filter(pk=run.service.pk).update(unit_text=run.unit)
+                self._keep(run)
                 look_again(run.service)
-                self.context.mark(target, State.SUCCEEDED, f"Release {self.release.number} is live.")
+                self.context.mark(target, State.SUCCEEDED, f"{self.news}.")
                 live.append(target.label)
         return self._told(live, failed)
 
     def _told(self, live: list[str], failed: dict[Target, str]) -> Outcome:
-        number = self.release.number
         left_out = {target.label: run for target, run in self.targets.runs.items() if run.left_out}
         later = " They catch up when they are back." if self.owes else ""
         beside = f" Left out, because they could not be reached: {', '.join(left_out)}.{later}" if left_out else ""
         for run in left_out.values() if self.owes else ():
             owe(run.service, self.release, operation=self.context.operation)
         if not failed:
-            return Outcome(State.SUCCEEDED, f"Release {number} is live on {', '.join(live)}.{beside}")
+            return Outcome(State.SUCCEEDED, f"{self.news} on {', '.join(live)}.{beside}")
         shown = " ".join(f"{target.label}: {text}" for target, text in failed.items())
         hands = any(not_back(self.targets[target]) for target in failed if self.targets[target].given_up)
         state = State.NEEDS_HANDS if hands else State.FAILED
-        return Outcome(
-            state, f"Release {number} is live on {len(live)} of {len(live) + len(failed)} services. {shown}{beside}"
-        )
+        return Outcome(state, f"{self.news} on {len(live)} of {len(live) + len(failed)} services. {shown}{beside}")
 
     def _given_up(self, target: Target, run: DeployTarget) -> str:
         """What is true of a service that has not got the release; marks it."""
@@ -144,7 +139,30 @@ class Ends:
         self.context.mark(target, State.NEEDS_HANDS if left else State.ROLLED_BACK, f"{run.given_up['why']} {text}")
         return text
 
+    @property
+    def news(self) -> str:
+        """What is true of a service that was proven."""
+        rotation = self.targets.rotation
+        if rotation:
+            return f"The certificate {rotation.certificate} is in place"
+        return f"Release {self.release.number} is live"
+
+    @property
+    def shown(self) -> str:
+        """What the last reading has to show."""
+        return "the new certificate" if self.targets.rotation else f"release {self.release.number}"
+
+    def _keep(self, run: DeployTarget) -> None:
+        """Let the row say what was proven: only now does a rotated service have its new certificate."""
+        values: dict[str, object] = {"unit_text": run.unit}
+        if run.rotation:
+            values["certificate"] = run.rotation.certificate
+        Service.objects.filter(pk=run.service.pk).update(**values)
+
     def _proven(self, run: DeployTarget) -> bool:
+        found = run.last.service(run.service.name) if run.last else None
+        if run.rotation and (found is None or found.certificate != run.wanted.certificate):
+            return False
         return run.last is not None and readings.prove_live(
             run.service,
             run.last,
@@ -166,5 +184,8 @@ class Ends:
         numbers = sorted({run.old_release for run in self.targets.taking_part.values()})
         if numbers == [0]:
             return "Nothing ran before it."
+        if self.targets.rotation:
+            again = "in place again" if does == "runs again" else "still in place"
+            return f"The certificate from before is {again}."
         name = f"Release {numbers[0]}" if len(numbers) == 1 else "The release from before"
         return f"{name} {does} on every node." if len(self.targets.runs) > 1 else f"{name} {does}."

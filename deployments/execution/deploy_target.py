@@ -16,8 +16,9 @@ from deployments.execution import readings, stage
 from deployments.execution.conversation import Conversation
 from deployments.execution.errors import Gone, Offline, TargetFailed
 from deployments.execution.probing import gate_spec
+from deployments.execution.rotation import new_one, served_now
 from deployments.execution.small import contact
-from deployments.execution.target_record import RAN, TargetRecord
+from deployments.execution.target_record import RAN, SERVED, TargetRecord
 from deployments.execution.watch import show_journal, watch
 from deployments.execution.way_back import INSIST
 from deployments.models.desired import desired, running_files
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from deployments.core.plan import TargetPlan
     from deployments.execution.node_line import NodeLine
     from deployments.execution.node_program import NodeProgram
+    from deployments.execution.rotation import Rotation
     from deployments.models import Release, Service
     from ffsweb.operations.context import Context
     from ffsweb.operations.contract import Target
@@ -53,9 +55,12 @@ class DeployTarget(TargetRecord):
         planned: TargetPlan,
         credentials: dict[str, Secret],
         node: NodeLine,
+        rotation: Rotation | None = None,
     ) -> None:
         super().__init__(context, target)
         self.service, self.release, self.planned, self.credentials = service, release, planned, credentials
+        self.rotation = rotation
+        self.certificate = rotation.certificate if rotation else service.certificate
         # The plan says which of the release's images is for this node. The preflight sees whether it still fits.
         images = {image.image_id: image for image in release.images}
         if planned.image.new not in images:
@@ -77,7 +82,14 @@ class DeployTarget(TargetRecord):
     def _name(self, op: str) -> None:
         """The switch's name on the node, which its unit repeats; raises UnitError."""
         self.op = op
-        self.wanted = desired(self.service, self.release, now=timezone.now(), operation=op, image=self.image)
+        self.wanted = desired(
+            self.service,
+            self.release,
+            now=timezone.now(),
+            operation=op,
+            image=self.image,
+            certificate=self.certificate,
+        )
         self.unit = self.wanted.unit
 
     # --- Phases --------------------------------------------------------------------------------------------------
@@ -99,6 +111,9 @@ class DeployTarget(TargetRecord):
             facts, _ = self.program().facts()
             before = facts.service(self.service.name)
             step.evidence({RAN: f"{before.active} ({before.sub})" if before else "not there"})
+            if self.rotation:
+                active = before is not None and before.active == "active"
+                step.evidence({SERVED: served_now(self, self.rotation, active=active)})
             fresh = self._plan_of(facts)
             refusals = fresh.targets[0].refusals
             step.evidence({check.name: check.text for check in fresh.targets[0].checks})
@@ -120,7 +135,8 @@ class DeployTarget(TargetRecord):
         if self.confirmed:
             return
         with self.line.failures(), self.context.step("switch", self.target):
-            self.log(f"Switching to release {self.release.number}.")
+            what = f"the certificate {self.certificate}" if self.rotation else f"release {self.release.number}"
+            self.log(f"Switching to {what}.")
             try:
                 self._ask_to_switch()
             except Refused as refused:
@@ -137,7 +153,7 @@ class DeployTarget(TargetRecord):
         """Watch the service until it stayed well for the settle window; raises TargetFailed with what was seen."""
         if self.confirmed:
             return
-        spec = gate_spec(self.service, self.wanted, began=self.began or time.monotonic())
+        spec = gate_spec(self.service, self.wanted, began=self.began or time.monotonic(), served=new_one(self))
         with self.line.failures(), self.context.step("gate", self.target) as step:
             verdict, samples = watch(self.context, self.line, self.service.name, spec)
             step.evidence({"samples": samples, "verdict": verdict.state, "reasons": list(verdict.reasons)})

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from deployments.core import node_commands, node_input
 from deployments.core.gates import GateSpec
 from deployments.core.health import HealthCheckError
-from deployments.core.health_values import DASHBOARD, Probe, Probed, probes_of
+from deployments.core.health_values import DASHBOARD, Probe, Probed, ServedProbe, probes_of
 from deployments.core.node_events import Refused
-from deployments.execution import dashboard_probe
+from deployments.execution import dashboard_probe, served_probe
 from deployments.execution.errors import NODE_ERRORS, TargetFailed
 
 if TYPE_CHECKING:
@@ -28,8 +28,9 @@ UNKNOWN = (
 )
 
 
-def gate_spec(service: Service, wanted: Desired, *, began: float) -> GateSpec:
-    """What the gate of ``service`` waits for; ``began`` as in GateSpec. One query unless the node was selected.
+def gate_spec(service: Service, wanted: Desired, *, began: float, served: ServedProbe | None = None) -> GateSpec:
+    """What the gate of ``service`` waits for; ``began`` as in GateSpec. With ``served``, that
+    certificate has to be served too. One query unless the node was selected.
 
     Raises TargetFailed for a health check that cannot be asked.
     """
@@ -43,7 +44,7 @@ def gate_spec(service: Service, wanted: Desired, *, began: float) -> GateSpec:
         began=began,
         start_timeout=float(service.start_timeout),
         settle=float(service.settle),
-        probes=probes_of(check, service.health_from, service.node.address),
+        probes=(*probes_of(check, service.health_from, service.node.address), *((served,) if served else ())),
     )
 
 
@@ -56,16 +57,18 @@ def probed(context: Context, line: Conversation, service: str, spec: GateSpec) -
     return tuple(each for each in seen if each is not None)
 
 
-def _twice(context: Context, line: Conversation, service: str, probe: Probe) -> Probed | None:
+def _twice(context: Context, line: Conversation, service: str, probe: Probe | ServedProbe) -> Probed | None:
     first = _once(context, line, service, probe)
     if first is not None and (first.good or first.hopeless):
         return first
     return _once(context, line, service, probe)
 
 
-def _once(context: Context, line: Conversation, service: str, probe: Probe) -> Probed | None:
+def _once(context: Context, line: Conversation, service: str, probe: Probe | ServedProbe) -> Probed | None:
     context.checkpoint()
     try:
+        if isinstance(probe, ServedProbe):
+            return served_probe.served(probe, stop=context.stop)
         if probe.side == DASHBOARD:
             return dashboard_probe.ask(probe, stop=context.stop)
         return _by_node(line, service, probe)

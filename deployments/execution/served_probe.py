@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING
 
 from cryptography import x509
 
-from deployments.core.health_values import DASHBOARD, HTTPS, HealthCheck, Probe
+from deployments.core.health_values import DASHBOARD, HTTPS, HealthCheck, Probe, Probed
 from deployments.execution.dashboard_probe import SECONDS, Question, tls
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Iterable
     from datetime import datetime
+
+    from deployments.core.health_values import ServedProbe
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,19 @@ def look(
             return Look(port, hashlib.sha256(question.der).hexdigest(), _end(question.der))
         said.append(f"port {port} {answer.said}")
     return Look(error=f"{'; '.join(said)}." if said else "it publishes no TCP port.")
+
+
+def served(probe: ServedProbe, *, stop: threading.Event) -> Probed:
+    """Whether the certificate that is waited for is served now. As ``look``."""
+    seen = look(probe.address, probe.ports, name=probe.name, stop=stop)
+    if not seen.fingerprint:
+        return Probed(probe.side, "The TLS handshake", good=False, said=f"showed no certificate: {seen.error}")
+    what = f"The TLS handshake with port {seen.port}"
+    if seen.fingerprint == probe.fingerprint:
+        return Probed(probe.side, what, good=True, said=f"shows the certificate {seen.fingerprint[:16]}")
+    old = ", the one from before: the container did not load the new file" if seen.fingerprint == probe.old else ""
+    said = f"shows the certificate {seen.fingerprint[:16]}, not {probe.fingerprint[:16]}{old}"
+    return Probed(probe.side, what, good=False, said=said)
 
 
 class _Handshake(Question):

@@ -51,7 +51,7 @@ def stage(run: DeployTarget) -> dict[str, Any]:
 
 
 def _certificate(run: DeployTarget) -> None:
-    certificate = run.service.certificate
+    certificate = run.certificate
     if certificate is None:
         return
     run.context.log(f"Sending the certificate {certificate}.", target=run.target)

@@ -14,6 +14,10 @@ RAN = "ran before"
 """Under this the preflight's evidence has what systemd said of the service."""
 
 
+SERVED = "served before"
+"""Under this it has the fingerprint of the certificate that was served, where a rotation looked."""
+
+
 class TargetRecord:
     """Answers without a query: what was done was read when the run began."""
 
@@ -55,6 +59,11 @@ class TargetRecord:
         """Whether the old release ran when the deploy began."""
         before = self.context.done("preflight", self.target) or {}
         return str(before.get(RAN, "")).startswith("active")
+
+    @property
+    def served_before(self) -> str:
+        """Fingerprint of the certificate that was served when a rotation began; "" if nobody looked or saw none."""
+        return str((self.context.done("preflight", self.target) or {}).get(SERVED, ""))
 
     def leave_out(self, why: str) -> None:
         """From now on the operation goes on without this target."""

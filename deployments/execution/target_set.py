@@ -12,7 +12,8 @@ from deployments.execution import readings
 from deployments.execution.deploy_target import DeployTarget
 from deployments.execution.errors import TargetFailed
 from deployments.execution.node_line import NodeLine
-from deployments.execution.secrets import open_credentials
+from deployments.execution.rotation import rotation_of
+from deployments.execution.secrets import open_certificate, open_credentials
 from deployments.execution.targets import service_of
 from ffsweb.operations.errors import Cancelled, Stopped
 
@@ -36,6 +37,7 @@ class TargetSet:
     def __init__(self, context: Context, plan: PlanValue, release: Release) -> None:
         self.context, self.release = context, release
         self.lines: dict[int, NodeLine] = {}
+        self.rotation = rotation_of(plan, release.project)
         self.runs = {target: self._run(target, plan) for target in context.operation.targets}
         by_key = {target.key: target for target in self.runs}
         self.waves = tuple(tuple(by_key[key] for key in wave) for wave in plan.waves)
@@ -116,7 +118,11 @@ class TargetSet:
     def _run(self, target: Target, plan: PlanValue) -> DeployTarget:
         service = service_of(target)
         planned = next(row for row in plan.targets if row.key == target.key)
-        credentials = open_credentials(self.context, self.release, service.certificate)
+        rotation = self.rotation
+        if rotation and service.certificate:
+            open_certificate(self.context, service.certificate)  # what ran before may print it
+        certificate = rotation.certificate if rotation else service.certificate
+        credentials = open_credentials(self.context, self.release, certificate)
         return DeployTarget(
             self.context,
             target,
@@ -125,6 +131,7 @@ class TargetSet:
             planned=planned,
             credentials=credentials,
             node=self.lines.setdefault(service.node_id, NodeLine(self.context, service.node_id)),
+            rotation=rotation,
         )
 
 

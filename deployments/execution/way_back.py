@@ -10,6 +10,7 @@ from deployments.core.gates import FAILED, GateSpec
 from deployments.core.node_events import Refused
 from deployments.core.quadlet import Mode
 from deployments.execution.errors import TargetFailed
+from deployments.execution.rotation import old_one
 from deployments.execution.watch import show_journal, watch
 
 if TYPE_CHECKING:
@@ -45,12 +46,14 @@ def go_back(run: DeployTarget) -> None:
 
 def _gate(run: DeployTarget) -> None:
     """systemd has said that the old release is ready: it has to stay so for the settle window."""
+    served = old_one(run)
     spec = GateSpec(
         mode=Mode.NONE,
         image_id=run.planned.image.old,
         began=time.monotonic(),
         start_timeout=float(run.service.start_timeout),
         settle=float(run.service.settle),
+        probes=(served,) if served else (),
     )
     verdict, _ = watch(run.context, run.line, run.service.name, spec)
     if verdict.state == FAILED:
@@ -71,6 +74,8 @@ def not_back(run: DeployTarget) -> str:
     running = (found.release or 0) if found and found.active not in {"inactive", "failed"} else 0
     if running != run.old_release:
         return f"{label} runs release {running}" if running else f"{label} does not run"
+    if run.rotation and found is not None and (found.certificate or "") != run.planned.certificate.old:
+        return f"{label} has another certificate than before"
     if run.unwell:
         return f"{label} has release {running} again, which does not stay well ({run.unwell})"
     run.ended = f"Release {running} runs again." if running else "It was stopped again."

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
 
+from certificates.models import Certificate
 from deployments.core.facts import NodeFacts
 from deployments.core.filetree import FileTree
 from deployments.core.health import HealthCheckError
@@ -34,35 +35,45 @@ def supervisor_file() -> tuple[str, bytes]:
     return hashlib.sha256(text).hexdigest(), text
 
 
-def credentials_of(service: Service, release: Release) -> tuple[str, tuple[str, ...]]:
+def credentials_of(
+    service: Service, release: Release, certificate: Certificate | None = None
+) -> tuple[str, tuple[str, ...]]:
     """Version and names of what systemd hands to the service; ("", ()) if there is nothing to hand over.
 
     The version stands for exactly these sealed values: another value, or another seal of the same, is another one.
     """
+    certificate = certificate or service.certificate
     names = [f"env.{name}" for name in release.sealed_settings]
     digest = hashlib.sha256()
     for name, sealed in sorted(release.sealed_settings.items()):
         digest.update(name.encode() + b"=" + b64decode(sealed) + b"\n")
-    if service.certificate is not None:
+    if certificate is not None:
         names.append(CERT_PASS)
-        digest.update(bytes(service.certificate.sealed_passphrase))
+        digest.update(bytes(certificate.sealed_passphrase))
     return (digest.hexdigest()[:16], tuple(sorted(names))) if names else ("", ())
 
 
 def desired(
-    service: Service, release: Release, *, now: datetime, operation: str = "", image: Image | None = None
+    service: Service,
+    release: Release,
+    *,
+    now: datetime,
+    operation: str = "",
+    image: Image | None = None,
+    certificate: Certificate | None = None,
 ) -> Desired:
     """What ``service`` should be with ``release``; raises UnitError for what no unit can hold.
 
-    ``image`` is the one of the release's images that the node gets (see ``image_of``), the main one by default. No
-    query if image, files, certificate, node and project were selected and the variants prefetched.
+    ``image`` is the one of the release's images that the node gets (see ``image_of``), the main one by default.
+    ``certificate`` takes the place of the service's own. No query if image, files, certificate, node and project were
+    selected and the variants prefetched.
     """
     image = image or release.image
     watched = supervision_of(service, image)
     mode = watched.mode
     config = ImageConfig.from_json(image.config)
-    version, names = credentials_of(service, release)
-    certificate = service.certificate
+    certificate = certificate or service.certificate
+    version, names = credentials_of(service, release, certificate)
     unit = UnitSpec(
         project=service.project.name,
         service=service.name,

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import models
 
 from deployments.core.facts import NodeFacts
 from deployments.core.retention import GOOD, Needed
+from deployments.core.rotation import KINDS
 from ffsweb.operations.models import Operation
+from ffsweb.operations.states import State
 
 from .content import Release
 from .desired import credentials_of, image_of
@@ -41,7 +45,7 @@ def needed_on(node: Node, facts: NodeFacts | None) -> dict[str, list[Needed]]:
     """What the services that are described on a node need there, by name, beside what runs.
 
     That is: what is live or wanted by their rows, the last good releases, and what operations that have not ended are
-    to bring. Six queries, and one for each release.
+    to bring, and what the last rotations took the place of. Eight queries, and one for each release.
     """
     related = ("project", "certificate", "live_release__image", "desired_release__image")
     rows = Service.objects.filter(node=node).select_related(*related)
@@ -50,7 +54,7 @@ def needed_on(node: Node, facts: NodeFacts | None) -> dict[str, list[Needed]]:
     by_service: dict[int, list[Proven]] = {}
     for proof in proofs:
         by_service.setdefault(proof.service_id, []).append(proof)
-    coming = _coming()
+    coming, rotated = _coming(), _rotated(node)
     needed: dict[str, list[Needed]] = {}
     for row in rows:
         found = facts.service(row.name) if facts else None
@@ -60,6 +64,7 @@ def needed_on(node: Node, facts: NodeFacts | None) -> dict[str, list[Needed]]:
             *(Needed(each.release.number, each.image_id, each.certificate, each.credentials) for each in good),
             *(needed_now(row, release, facts) for release in releases if release is not None),
             *coming.get(row.resource, ()),
+            *rotated.get(row.resource, ()),
         ]
     return needed
 
@@ -76,10 +81,28 @@ def _coming() -> dict[str, list[Needed]]:
     coming: dict[str, list[Needed]] = {}
     for params in Operation.objects.active().filter(params__has_key="plan").values_list("params", flat=True):
         for target in params["plan"].get("targets", ()):
-            of = {name: target[name] for name in ("release", "image", "certificate", "credentials")}
             for side in ("new", "old"):
-                number, image = str(of["release"].get(side) or ""), str(of["image"].get(side) or "")
-                if number.isdecimal() and image:
-                    rest = (str(of[name].get(side) or "") for name in ("certificate", "credentials"))
-                    coming.setdefault(str(target["key"]), []).append(Needed(int(number), image, *rest))
+                coming.setdefault(str(target["key"]), []).extend(_side(target, side))
     return coming
+
+
+def _rotated(node: Node) -> dict[str, list[Needed]]:
+    """By a service's key, what the last GOOD rotations of each took the place of. Two queries."""
+    keys = [f"service:{pk}" for pk in node.services.values_list("pk", flat=True)]
+    done = Operation.objects.filter(kind="deploy", state=State.SUCCEEDED, targets__key__in=keys)
+    done = done.filter(params__plan__kind__in=sorted(KINDS)).order_by("-pk")
+    before: dict[str, list[Needed]] = {}
+    for params in done.values_list("params", flat=True)[: GOOD * len(keys)]:
+        for target in params["plan"].get("targets", ()):
+            rows = before.setdefault(str(target["key"]), [])
+            rows.extend(_side(target, "old")[: GOOD - len(rows)])
+    return before
+
+
+def _side(target: dict[str, Any], side: str) -> list[Needed]:
+    of = {name: target[name] for name in ("release", "image", "certificate", "credentials")}
+    number, image = str(of["release"].get(side) or ""), str(of["image"].get(side) or "")
+    if not number.isdecimal() or not image:
+        return []
+    rest = (str(of[name].get(side) or "") for name in ("certificate", "credentials"))
+    return [Needed(int(number), image, *rest)]

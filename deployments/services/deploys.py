@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING
 from django.db import transaction
 from django.utils import timezone
 
+from certificates.models import Certificate
 from deployments.core.plan import ALL_AT_ONCE, PlanError, effect_hash, make_plan, plan_hash, to_json
 from deployments.core.plan import Plan as PlanValue
 from deployments.core.quadlet import UnitError
 from deployments.core.rollout import Rollout, RolloutError
+from deployments.core.rotation import DEPLOY, KINDS, certificate_of
 from deployments.models import HostKey, Node, Owed, Plan, Reading, Release, Service
 from deployments.models.desired import desired, held, image_of, running_number
+from deployments.services import rotations
 from deployments.services.file_estimates import with_estimates
+from deployments.services.refusals import NotPossible, Refused
 from deployments.services.transfers import Transfers
 from ffsweb.audit.services import SYSTEM, record
 from ffsweb.operations.services import Busy, Target, enqueue
@@ -29,23 +33,25 @@ if TYPE_CHECKING:
     from ffsweb.operations.models import Operation
 
 
-class Refused(Exception):
-    """The plan cannot be put to work; the text says why and what to do."""
-
-
-class NotPossible(Refused):
-    """No plan can be made."""
+__all__ = ["NotPossible", "Refused", "is_stale", "preview", "request_deploy"]
 
 
 def preview(
-    *, release: Release, services: Iterable[Service], actor: User | None, rollout: Rollout = ALL_AT_ONCE
+    *,
+    release: Release,
+    services: Iterable[Service],
+    actor: User | None,
+    rollout: Rollout = ALL_AT_ONCE,
+    kind: str = DEPLOY,
+    certificate: Certificate | None = None,
 ) -> Plan:
     """The plan for ``services``, kept under its hash; raises NotPossible. No node is asked.
 
-    ``actor`` None: the dashboard itself. Eleven queries, however many services. A plan that says the same as an
+    A rotation is of another ``kind`` (``core.rotation``) and brings ``certificate``; the release is the one that is
+    live. ``actor`` None: the dashboard itself. Eleven queries, however many services. A plan that says the same as an
     earlier one is that one, made again.
     """
-    value = _make(release, services, rollout, estimate=True)
+    value = _make(release, services, rollout, kind=kind, certificate=certificate, estimate=True)
     row, _ = Plan.objects.update_or_create(
         hash=plan_hash(value),
         defaults={
@@ -116,36 +122,48 @@ def _start(plan: Plan, actor: User | None, request: HttpRequest | None, *, wait:
         kind="deploy",
         project=plan.project,
         actor=actor,
-        title=f"Deploy release {release.number} to {_shown(services)}",
+        title=_title(value, release, services),
         params={"plan": plan.body},
         targets=[Target(key=service.resource, label=str(service)) for service in services],
         holds=_holds(services),
         plan_hash=plan.hash,
         wait=wait,
     )
-    Owed.objects.filter(service__in=services).delete()  # this one takes its place
+    if value.kind not in KINDS:
+        Owed.objects.filter(service__in=services).delete()  # this one takes its place
     record(
         actor=actor,
-        action="deploy.request",
+        action="rotate.request" if value.kind in KINDS else "deploy.request",
         project=plan.project,
         target=str(release),
         detail={"plan": plan.hash, "operation": operation.pk, "services": [str(service) for service in services]}
-        | ({"wait": True} if wait else {}),
+        | ({"wait": True} if wait else {})
+        | ({"certificate": certificate_of(value)} if value.kind in KINDS else {}),
         request=request,
     )
     return operation
 
 
-def _make(release: Release, services: Iterable[Service], rollout: Rollout, *, estimate: bool = False) -> PlanValue:
+def _make(
+    release: Release,
+    services: Iterable[Service],
+    rollout: Rollout,
+    *,
+    kind: str = DEPLOY,
+    certificate: Certificate | None = None,
+    estimate: bool = False,
+) -> PlanValue:
     now = timezone.now()
     rows_of_release = Release.objects.select_related("project", "image", "files").prefetch_related("variants")
     release = rows_of_release.get(pk=release.pk)
-    rows = Service.objects.select_related("node", "project", "certificate").filter(
+    rows = Service.objects.select_related("node", "project", "certificate", "served").filter(
         project_id=release.project_id, pk__in=[row.pk for row in services]
     )
     chosen = list(rows.order_by("node__name", "name"))
     if not chosen:
         raise NotPossible("The services of this plan are gone.")
+    if certificate is not None:
+        rotations.refuse(chosen, release, certificate, rollout)
     readings = Node.objects.filter(pk__in={service.node_id for service in chosen}).newest_readings()
     running = _running(release, chosen, readings)
     known = {node_id: facts for node_id, reading in readings.items() if (facts := reading.parsed())}
@@ -155,15 +173,17 @@ def _make(release: Release, services: Iterable[Service], rollout: Rollout, *, es
         reading, facts = readings.get(service.node_id), known.get(service.node_id)
         image = image_of(release, facts)
         try:
-            wanted = desired(service, release, now=now, image=image)
+            wanted = desired(service, release, now=now, image=image, certificate=certificate)
         except UnitError as error:
             raise NotPossible(f"{service} cannot have release {release.number}: {error}.") from error
+        if certificate is not None:
+            wanted = replace(wanted, notes=rotations.notes(kind, service, certificate))
         found = held(service, reading, now=now, running=running)
         if transfers and facts:
             found = replace(found, transfer=transfers.of(service, image, facts))
         pairs.append((wanted, found))
     try:
-        return make_plan(with_estimates(pairs) if estimate else pairs, rollout=rollout)
+        return make_plan(with_estimates(pairs) if estimate else pairs, kind=kind, rollout=rollout)
     except RolloutError as error:
         raise NotPossible(str(error)) from error
 
@@ -185,7 +205,13 @@ def _remake(plan: Plan, value: PlanValue) -> PlanValue:
     services = list(Service.objects.filter(project=plan.project, pk__in=_keys(value)))
     if len(services) != len(value.targets):
         raise NotPossible("A service of this plan was removed.")
-    return _make(release, services, value.rollout)
+    certificate = None
+    if value.kind in KINDS:
+        rows = Certificate.objects.filter(project=plan.project, fingerprint=certificate_of(value))
+        certificate = rows.first()
+        if certificate is None:
+            raise NotPossible("The certificate of this plan was removed.")
+    return _make(release, services, value.rollout, kind=value.kind, certificate=certificate)
 
 
 def _keys(value: PlanValue) -> list[int]:
@@ -201,6 +227,12 @@ def _holds(services: list[Service]) -> list[str]:
     )
     nodes = {service.node.resource for service in services if service.node_id not in pinned}
     return [*(service.resource for service in services), *sorted(nodes)]
+
+
+def _title(value: PlanValue, release: Release, services: list[Service]) -> str:
+    if value.kind in KINDS:
+        return f"Rotate the certificate of {_shown(services)}"
+    return f"Deploy release {release.number} to {_shown(services)}"
 
 
 def _shown(services: list[Service]) -> str:

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
-from django.views.decorators.http import require_POST
+from django.utils import timezone
+from django.views.decorators.http import require_POST, require_safe
 
+from certificates.models import Certificate
 from deployments.core.plan import PlanError
+from deployments.core.rollout import Rollout
+from deployments.core.rotation import DEPLOY, HANDSHAKE, KINDS, certificate_of
+from deployments.core.served import fingerprint_of
 from deployments.forms.rollout import RolloutForm, values_of
 from deployments.models import Plan, Release, Service
-from deployments.services import deploys
+from deployments.services import deploys, rotations
 from deployments.views.busy import BOUND_TO_PLAN, busy_page, wants_to_wait
+from deployments.views.instances import find_service
 from ffsweb.accounts.access import ProjectRequest, project_view
 from ffsweb.accounts.models import Role
 from ffsweb.operations.services import Busy
@@ -38,14 +45,55 @@ def make(request: ProjectRequest, project: str, number: int) -> HttpResponse:
     if not form.is_valid():
         messages.error(request, f"No plan was made. {form.said()}")
         return go(request, "deployments:release", project=project, number=number)
+    certificate, kind = _rotation(request)
     try:
         plan = deploys.preview(
-            release=release, services=services, actor=request.user, rollout=form.cleaned_data["rollout"]
+            release=release,
+            services=services,
+            actor=request.user,
+            rollout=form.cleaned_data["rollout"],
+            kind=kind,
+            certificate=certificate,
         )
     except deploys.NotPossible as error:
         messages.error(request, str(error))
         return go(request, "deployments:release", project=project, number=number)
     return go(request, "deployments:plan", project=project, digest=plan.hash)
+
+
+def _rotation(request: ProjectRequest) -> tuple[Certificate | None, str]:
+    """The certificate that a rotation brings, and the kind of the plan; raises Http404 for one that is not there."""
+    kind = request.POST.get("kind", DEPLOY)
+    if kind not in KINDS:
+        return None, DEPLOY
+    key = request.POST.get("certificate", "")
+    rows = Certificate.objects.filter(project=request.project)
+    return get_object_or_404(rows, pk=int(key) if _KEY.fullmatch(key) else 0), kind
+
+
+@project_view(Role.OPERATOR)
+@require_safe
+def rotate(request: ProjectRequest, project: str, node: str, service: str) -> HttpResponse:
+    """Choose the certificate that takes the place of a service's own, and which services get it too."""
+    found = find_service(request, node, service)
+    if found.live_release is None:
+        messages.error(request, "Nothing of it runs yet: choose the certificate on its form, and deploy it.")
+        return go(request, "deployments:service", project=project, node=node, service=service)
+    reading = found.node.readings.first()
+    facts = reading.parsed() if reading else None
+    there = facts.service(found.name) if facts else None
+    held = {fingerprint_of(version) for version in (there.certs if there else ())}
+    rows = Certificate.objects.filter(project=request.project, not_after__gt=timezone.now())
+    others = rows.exclude(pk=found.certificate_id or 0).defer("chain_pem", "sealed_key", "sealed_passphrase")
+    context = {
+        "service": found,
+        "node": found.node,
+        "together": rotations.together(found),
+        "choices": [(row, row.days_left(timezone.now()), row.fingerprint in held) for row in others],
+        "rollout": RolloutForm(initial=values_of(Rollout())),
+        "kinds": HANDSHAKE,
+    }
+    return render(request, "deployments/rotate.html", context)
 
 
 @project_view(Role.VIEWER)
@@ -58,9 +106,15 @@ def show(request: ProjectRequest, project: str, digest: str) -> HttpResponse:
         messages.error(request, "That plan was made by another version of ffsweb. Make a fresh one.")
         return go(request, "deployments:releases", project=project)
     release = get_object_or_404(Release, project=request.project, number=plan.release)
-    context = {"plan": plan, "row": found, "release": release, "stale": deploys.is_stale(found)}
+    context: dict[str, Any] = {"plan": plan, "row": found, "release": release, "stale": deploys.is_stale(found)}
     context["services"] = [target.key.partition(":")[2] for target in plan.targets]
-    context["chosen"] = {name: value for name, value in values_of(plan.rollout).items() if value not in {None, ""}}
+    chosen = {name: value for name, value in values_of(plan.rollout).items() if value not in {None, ""}}
+    context["chosen"] = chosen
+    if plan.kind in KINDS:
+        rows = Certificate.objects.filter(project=request.project, fingerprint=certificate_of(plan))
+        new = rows.select_related("project").first()
+        context["rotation"] = new or "a certificate that was removed"
+        context["chosen"] = {**chosen, "kind": plan.kind, "certificate": new.pk if new else 0}
     return render(request, "deployments/plan.html", context)
 
 
@@ -77,7 +131,8 @@ def deploy(request: ProjectRequest, project: str, digest: str) -> HttpResponse:
             plan=found, actor=request.user, wait=wants_to_wait(request), request=request
         )
     except Busy as busy:
-        asked = f"Deploy of release {found.parsed().release}"
+        value = found.parsed()
+        asked = "Rotation of the certificate" if value.kind in KINDS else f"Deploy of release {value.release}"
         back = reverse("deployments:plan", args=[project, digest])
         return busy_page(request, busy, asked=asked, promise=BOUND_TO_PLAN, back=back)
     except deploys.Refused as error:

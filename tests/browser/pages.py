@@ -43,6 +43,7 @@ PAGES = {
     "service@never-deployed": ("bob", f"{P}/nodes/izmir-1/services/www/"),
     "service@viewer": ("carol", f"{S}/"),
     "service_edit": ("alice", f"{S}/edit/"),
+    "service_rotate": ("bob", f"{S}/rotate/"),
     "service_remove": ("alice", f"{S}/remove/"),
     "images": ("alice", f"{P}/images/"),
     "images@empty": ("alice", "/projects/empty-one/images/"),

@@ -43,6 +43,7 @@ class SimulatedNode:
         self.images = self.held.ids
         self.credentials: set[str] = set()
         self.supervisors: set[str] = set()
+        self.certs: set[str] = set()
         self.switches: list[str] = []
         self.never_ready: set[int] = set()
         self.dying: set[int] = set()
@@ -195,6 +196,7 @@ class SimulatedNode:
             "releases": sorted(self.staged.get(name, ())),
             "credentials_held": sorted(self.credentials),
             "supervisors": sorted(self.supervisors),
+            "certs": sorted(self.certs),
         }
         if unit is None:
             return facts | {"installed": False, "unit_sha256": None}
@@ -215,6 +217,7 @@ class SimulatedNode:
             "release": number,
             "image_id": image,
             "credentials": None if _field(unit, "Credentials") == "none" else _field(unit, "Credentials"),
+            "certificate": None if _field(unit, "Certificate") == "none" else _field(unit, "Certificate"),
             "operation": _field(unit, "Operation"),
             "active": "activating" if number in self.never_ready else "active",
             "sub": "running",
@@ -232,6 +235,10 @@ class SimulatedNode:
 
     def _stage_supervisor(self, options: dict[str, str], _stdin: bytes) -> dict[str, Any]:
         self.supervisors.add(options["sha256"])
+        return {"ok": True}
+
+    def _stage_certificate(self, options: dict[str, str], _stdin: bytes) -> dict[str, Any]:
+        self.certs.add(options["fingerprint"])
         return {"ok": True}
 
     def _seal(self, options: dict[str, str], _stdin: bytes) -> dict[str, Any]:

@@ -8,7 +8,7 @@ GET  /files/NAME  a file of the project
 POST /do/hang     no answer and no heartbeat from now on
 POST /do/crash    exit with status 3
 
-Environment: SAMPLE_MODE (see mode.py), FFS_TLS_KEY (file with the key), FFS_TLS_CERT (file with the chain),
+Environment: SAMPLE_MODE (see mode.py), SAMPLE_TLS (keep: the first pair is served for ever), FFS_TLS_KEY (file with the key), FFS_TLS_CERT (file with the chain),
 FFS_HEARTBEAT_FD, SAMPLE_ROOT (default /ffs), SAMPLE_PORT. Standard library only, Python 3.9 or later.
 """
 
@@ -167,8 +167,19 @@ def tls_context() -> ssl.SSLContext | None:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(os.environ.get("FFS_TLS_CERT") or str(ROOT / "certs" / "server.crt"), key)
+    certificate = os.environ.get("FFS_TLS_CERT") or str(ROOT / "certs" / "server.crt")
+    if os.environ.get("SAMPLE_TLS") == "keep":
+        certificate = key = kept(certificate, key)
+    context.load_cert_chain(certificate, key)
     return context
+
+
+def kept(certificate: str, key: str) -> str:
+    """A copy of the first pair that there was: so serves an application that takes no notice of a new one."""
+    file = ROOT / "data" / "kept.pem"
+    if not file.exists():
+        file.write_text(Path(certificate).read_text() + Path(key).read_text())
+    return str(file)
 
 
 def main() -> int:
