@@ -57,18 +57,15 @@ def request_due() -> None:
     if Operation.objects.active().filter(kind=KIND).exists():
         return
     since = timezone.now() - RECENT
-    asked = {
-        params.get("image")
-        for params in Operation.objects.filter(kind=KIND, created_at__gte=since - RECENT).values_list(
-            "params", flat=True
-        )
-    }
+    before = Operation.objects.filter(kind=KIND, created_at__gte=since - RECENT)
+    asked = {params.get("image") for params in before.values_list("params", flat=True)}
     rows = Image.objects.filter(created_at__gte=since).select_related("project").defer("layers", "config")
     image = next((row for row in rows.order_by("-created_at")[:100] if row.pk not in asked), None)
     if image is not None:
-        # Held, because the tick may come twice at the same moment.
+        # Held, because the tick may come twice at the same moment; and looked at again under the hold, because what
+        # the other tick asked for may have ended since this one looked.
         with suppress(Busy), transaction.atomic():
-            enqueue(
+            operation = enqueue(
                 kind=KIND,
                 project=image.project,
                 actor=None,
@@ -77,6 +74,8 @@ def request_due() -> None:
                 targets=[],
                 holds=[KIND],
             )
+            if before.filter(params__image=image.pk).exclude(pk=operation.pk).exists():
+                transaction.set_rollback(True)
 
 
 @told

@@ -115,6 +115,7 @@ class Run:
 
     def __init__(self, program: Program, release: int, wanted: FileTree) -> None:
         self.node = LocalNode(program)
+        self.line = SimpleNamespace(close=lambda: None)
         self.logged: list[str] = []
         self.fence = (1, 1)
         self.target = "service:1"
@@ -131,9 +132,6 @@ class Run:
 
     def program(self) -> LocalNode:
         return self.node
-
-    def close(self) -> None:
-        return
 
 
 @dataclass(frozen=True)

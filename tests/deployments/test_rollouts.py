@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -216,6 +217,7 @@ def test_a_pause_ends_by_itself_or_by_an_answer(rolling: Rolling) -> None:
 def test_a_worker_that_stops_in_a_wave_goes_on_there(rolling: Rolling) -> None:
     def stop() -> None:
         process.stopping = True
+        time.sleep(0.6)  # until the run has seen it
 
     rolling.at_switch_of(2, stop)
     operation = run(rolling.ask(Rollout("1, 1, rest")))

@@ -101,8 +101,8 @@ def test_the_live_release_and_newer_ones_are_no_way_back(
     described.release(described.described_image("three"))
     site.read()
     page = text_of(visit(bob).get("/projects/serbest/releases/3/"))
-    assert "Roll back" not in page
-    assert "Roll back" not in text_of(visit(bob).get("/projects/serbest/releases/2/"))
+    assert "Roll back to release" not in page
+    assert "Roll back to release" not in text_of(visit(bob).get("/projects/serbest/releases/2/"))
     assert text_of(visit(bob).get(SERVICE)).count("Roll back to release") == 1
 
 
@@ -120,7 +120,7 @@ def test_an_old_release_that_was_proven_here_is_offered_among_the_newest(
     page = text_of(visit(bob).get(SERVICE))
     assert BUTTON in page
     assert "<strong>2</strong>" not in page
-    assert "Roll back" not in text_of(visit(carol).get("/projects/serbest/releases/1/"))
+    assert "Roll back to release" not in text_of(visit(carol).get("/projects/serbest/releases/1/"))
 
 
 def test_the_page_asks_as_much_for_many_releases_as_for_few(
