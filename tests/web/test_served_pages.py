@@ -69,6 +69,16 @@ def test_one_that_serves_the_right_one_is_good(visit: Visit, described: Describe
     assert "Not the same</span>" not in page
 
 
+def test_a_service_that_was_never_looked_at_is_shown_as_such(visit: Visit, described: Described, carol: User) -> None:
+    served(described)
+    Served.objects.all().delete()
+    for path in (OWN, FLEET):
+        page = visit(carol).get(path)
+        assert page.status_code == 200
+        assert "not looked at yet" in page.content.decode()
+        assert not faults_of(page.content.decode())
+
+
 def test_a_look_of_long_ago_is_shown_as_such(visit: Visit, described: Described, carol: User) -> None:
     served(described, ago=3600 * 5)
     page = visit(carol).get(OWN).content.decode()
