@@ -4,20 +4,6 @@ import django.db.models.deletion
 from django.db import migrations, models
 
 
-def name_public_keys(apps, schema_editor):
-    """Keys that are there already stay sealed under the context that they have."""
-    from certificates.core.details import UNREADABLE, describe_chain
-
-    certificates = apps.get_model("certificates", "Certificate").objects
-    certificates.update(bound_by_key=False)
-    for row in certificates.only("chain_pem").iterator():
-        try:
-            public_key = describe_chain(row.chain_pem)[0].public_key
-        except UNREADABLE:
-            continue
-        certificates.filter(pk=row.pk).update(public_key=public_key)
-
-
 class Migration(migrations.Migration):
 
     dependencies = [
@@ -65,5 +51,4 @@ class Migration(migrations.Migration):
                 'constraints': [models.UniqueConstraint(fields=('project', 'public_key'), name='one_request_per_key')],
             },
         ),
-        migrations.RunPython(name_public_keys, migrations.RunPython.noop),
     ]

@@ -186,7 +186,7 @@ def test_a_deploy_is_reached_by_keyboard_alone(seeded: Seeded, people: People, t
     page.keyboard.press("Enter")
     expect(page.locator("h1")).to_contain_text("www")
     in_theme(page, theme, width)
-    tab_to(page, "Plan to release 3")
+    tab_to(page, "Plan a deploy of release 3")
     page.keyboard.press("Enter")
     expect(page.locator("h1")).to_have_text("Plan for release 3")
     in_theme(page, theme, width)

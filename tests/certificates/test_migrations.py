@@ -12,7 +12,7 @@ from certificates.core.keys import public_digest
 
 from .material import server
 
-BEFORE, AFTER = [("certificates", "0001_initial")], [("certificates", "0002_details")]
+BEFORE, AFTER = [("certificates", "0001_initial")], [("certificates", "0003_name_public_keys")]
 
 
 @pytest.mark.django_db(transaction=True)

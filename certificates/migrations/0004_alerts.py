@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('certificates', '0002_details'),
+        ('certificates', '0003_name_public_keys'),
     ]
 
     operations = [
