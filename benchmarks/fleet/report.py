@@ -83,7 +83,7 @@ service, a gate with a settle window of 3 s, the confirmation and a last reading
 def page(rows: list[Row], machine: dict[str, Any], real: Sequence[Row] = ()) -> str:
     """The whole page, in Markdown; ``real`` are the rows of the lab's nodes."""
     complaints = missed(rows, machine["nodes"]) + (missed(list(real), machine["lab_nodes"]) if real else [])
-    verdict = "It is." if not complaints else "It is not:\n\n" + "\n".join(f"- {each}" for each in complaints)
+    verdict = "Met." if not complaints else "Missed:\n\n" + "\n".join(f"- {each}" for each in complaints)
     target = f"\n\nThe target: ffsweb is no slower than either. {verdict}\n"
     shown = REAL.format(**machine) + "\n".join(map(line, real)) if real else ""
     return HEAD.format(**machine) + "\n".join(map(line, rows)) + f"\n{shown}" + target

@@ -58,4 +58,4 @@ def test_the_page_has_a_line_for_each():
     text = page(rows, MACHINE)
     assert "| ffsweb | 4.00 s | 3.20 s | 100 |\n" in text
     assert line(rows[1]).count("|") == 5
-    assert "It is." in text
+    assert "Met." in text
