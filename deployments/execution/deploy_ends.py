@@ -74,8 +74,13 @@ class Ends:
 
     def _agree(self, back: Iterable[DeployTarget]) -> None:
         """Let the rows of services that an earlier wave had proven on the new release say the old one again."""
-        for run in back:
-            old = Release.objects.filter(project_id=self.release.project_id, number=run.old_release).first()
+        runs = list(back)
+        rows = Release.objects.filter(
+            project_id=self.release.project_id, number__in={run.old_release for run in runs}
+        ).select_related("image")
+        releases = {row.number: row for row in rows}
+        for run in runs:
+            old = releases.get(run.old_release)
             if old is None:
                 Service.objects.filter(pk=run.service.pk).update(live_release=None)
             elif run.last is not None:

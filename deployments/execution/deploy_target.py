@@ -98,8 +98,6 @@ class DeployTarget(TargetRecord):
         """Connect, finish the node's set-up if that is due, read it, and compare with the plan."""
         if self.staged:
             return  # an earlier attempt got further: the node tells the rest
-        if self.left_out:
-            raise Offline(str(self.left_out["why"]))
         with self.line.failures(), self.context.step("preflight", self.target) as step:
             login = self.line.login()
             try:
