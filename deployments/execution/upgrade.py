@@ -15,7 +15,7 @@ from deployments.execution.small import program_for
 from deployments.execution.targets import node_of
 from deployments.models import SigningKey
 from deployments.models.signing import NAMESPACE, signer_line, signing_key_context
-from deployments.nodekit import ffs_node_program, ffs_node_script
+from deployments.nodekit.released import ffs_node_program, ffs_node_script
 from ffsweb.operations.contract import Outcome
 from ffsweb.operations.errors import Stopped
 from ffsweb.operations.states import State

@@ -9,7 +9,7 @@ from django.db.models import OuterRef, Subquery
 from django.db.models.fields.json import KT
 
 from deployments.core.program import Program, Standing, program_from, standing
-from deployments.nodekit import ffs_node_program
+from deployments.nodekit.released import ffs_node_program
 
 from .reading import Reading
 

@@ -1,24 +1,4 @@
-"""What lives on a node: the program ``ffs-node``, its unit, and the supervisor that containers run under."""
+"""What lives on a node: the program ``ffs-node``, its unit, and the supervisor that containers run under.
 
-from __future__ import annotations
-
-import hashlib
-from functools import cache
-
-from deployments.core.layout import PROTOCOL
-from deployments.core.program import Program
-from deployments.nodekit.assemble import VERSION, assemble, restore_unit
-
-__all__ = ["VERSION", "ffs_node_program", "ffs_node_script", "restore_unit"]
-
-
-@cache
-def ffs_node_script() -> str:
-    """The text of ``/usr/local/bin/ffs-node``; the same for every node."""
-    return assemble()
-
-
-@cache
-def ffs_node_program() -> Program:
-    """What nodes are upgraded to."""
-    return Program(PROTOCOL, VERSION, hashlib.sha256(ffs_node_script().encode()).hexdigest())
+Empty on purpose: the parent of all processes of the dashboard is that supervisor, and is to load nothing else.
+"""

@@ -13,7 +13,7 @@ from deployments.core.install import InstallCommand, commands_for
 from deployments.core.machine import MachineService, MachineSpec, butane
 from deployments.models import HostKey
 from deployments.models.node import AWAITED
-from deployments.nodekit import ffs_node_script, restore_unit
+from deployments.nodekit.released import ffs_node_script, restore_unit
 from deployments.services.signing import upgrade_signers
 from ffsweb.audit.services import record
 from ffsweb.remote import keys

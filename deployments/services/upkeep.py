@@ -9,7 +9,7 @@ from django.db import transaction
 
 from deployments.models import Node
 from deployments.models.program import programs_on
-from deployments.nodekit import ffs_node_program
+from deployments.nodekit.released import ffs_node_program
 from deployments.services.holding import whole_node
 from ffsweb.audit.services import record
 from ffsweb.operations.models import Hold, Wish

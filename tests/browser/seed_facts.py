@@ -8,7 +8,7 @@ from typing import Any
 
 from deployments.models import Release, Service
 from deployments.models.desired import credentials_of
-from deployments.nodekit import ffs_node_program
+from deployments.nodekit.released import ffs_node_program
 
 GIGABYTE = 1_000_000_000
 

@@ -19,7 +19,7 @@ from typing import Any
 from deployments.core.node_argv import PREFIX
 from deployments.core.program import version_key
 from deployments.models import Release
-from deployments.nodekit import ffs_node_program
+from deployments.nodekit.released import ffs_node_program
 from ffsweb.remote.fake import HOST_KEY, Answer, Call, FakeNode
 from tests.deployments.facts import node_facts, service_facts
 from tests.deployments.pulling import NodeImages

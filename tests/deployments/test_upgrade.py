@@ -12,7 +12,7 @@ from deployments.core.program import Program, Standing
 from deployments.execution import connection
 from deployments.models import HostKey, Node, Reading, SigningKey
 from deployments.models.program import programs_on
-from deployments.nodekit import ffs_node_program
+from deployments.nodekit.released import ffs_node_program
 from deployments.services import requests
 from deployments.services.upkeep import request_upgrade, upgradable
 from ffsweb.audit.models import AuditEvent

@@ -17,7 +17,7 @@ from deployments.core.facts import NodeFacts, facts_of
 from deployments.core.machine import MachineService, MachineSpec, butane
 from deployments.core.node_events import Answer, Event, parse_event
 from deployments.core.quadlet import Mode, Port, UnitSpec, render
-from deployments.nodekit import ffs_node_script, restore_unit
+from deployments.nodekit.released import ffs_node_script, restore_unit
 from deployments.nodekit.supervisor import onefile
 from deployments.oci.archive import import_archive
 from deployments.oci.endpoint import offer

@@ -18,7 +18,7 @@ from deployments.execution.connection import NodeLogin
 from deployments.execution.node_program import NodeProgram
 from deployments.models import HostKey, Service, SigningKey
 from deployments.models.signing import NAMESPACE, signing_key_context
-from deployments.nodekit import ffs_node_script
+from deployments.nodekit.released import ffs_node_script
 from deployments.services import requests
 from ffsweb.operations.models import LogLine
 from ffsweb.web.keys import worker_opener

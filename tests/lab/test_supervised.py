@@ -14,7 +14,7 @@ import pytest
 
 from deployments.core.layout import image_name
 from deployments.core.quadlet import Port, UnitSpec, render
-from deployments.nodekit import ffs_node_script
+from deployments.nodekit.released import ffs_node_script
 from deployments.nodekit.supervisor.onefile import source
 from tests.lab.test_sample import ask
 from tests.lab.waiting import until

@@ -12,7 +12,7 @@ from deployments.core import layout
 from deployments.core.program import Standing
 from deployments.models import Node, SigningKey
 from deployments.models.program import programs_on
-from deployments.nodekit import ffs_node_program, ffs_node_script
+from deployments.nodekit.released import ffs_node_program, ffs_node_script
 from deployments.services.pruning import request_prune
 from deployments.services.upkeep import request_upgrade
 from ffsweb.operations.models import Operation

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from deployments.core.layout import PROTOCOL
-from deployments.nodekit import VERSION, ffs_node_script, restore_unit
 from deployments.nodekit.assemble import assemble
+from deployments.nodekit.released import VERSION, ffs_node_script, restore_unit
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,8 +12,8 @@ import pytest
 from deployments.core import node_commands
 from deployments.core.layout import PROTOCOL
 from deployments.core.node_input import stage_certificate_input, upgrade_input
-from deployments.nodekit import VERSION
 from deployments.nodekit.assemble import assemble
+from deployments.nodekit.released import VERSION
 
 if TYPE_CHECKING:
     from pathlib import Path

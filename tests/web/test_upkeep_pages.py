@@ -8,7 +8,7 @@ import pytest
 
 from deployments.core import layout
 from deployments.models import Node
-from deployments.nodekit import ffs_node_program
+from deployments.nodekit.released import ffs_node_program
 from deployments.services import deploys, requests
 from ffsweb.accounts.models import User
 from ffsweb.audit.models import AuditEvent
