@@ -2,12 +2,14 @@
 
 Everything is staged and verified on all nodes before anything that runs is touched. Then the nodes are switched wave
 by wave; in a wave each keeps its old unit and brings it back by itself unless the switch is confirmed, and none is
-confirmed before the wave has passed the gate. What follows a failure is what the operator chose: all nodes go back,
-those of earlier waves too; or the failed ones go back alone, and the rest is held or goes on.
+confirmed before the wave has passed the gate. The next wave begins when a reading has proven this one. What follows a
+failure is what the operator chose: all nodes go back, those of earlier waves too; or the failed ones go back alone,
+and the rest is held or goes on.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from deployments.core.plan import PlanError, from_value
@@ -26,7 +28,7 @@ from ffsweb.operations.states import State
 from ffsweb.sealed import CannotOpen
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from deployments.execution.target_set import Results
     from ffsweb.operations.context import Context
@@ -122,11 +124,8 @@ class Deploy:
         for target in members:
             self.targets[target].patience = patience
         failed: Results = {}
-        for phase in (DeployTarget.switch, DeployTarget.gate, DeployTarget.confirm):
-            left = [target for target in members if target not in failed]
-            # Half of a wave confirmed would be the worst end of all: a cancel waits for it.
-            work = self.targets.to_the_end if phase is DeployTarget.confirm else self.targets.on
-            failed |= work(left, phase)
+        for work in self._phases(last=number == len(self.targets.waves)):
+            failed |= work([target for target in members if target not in failed])
             if failed and self._follows(len(failed)) == BACK:
                 return self.ends.go_back(first_reason(failed), State.ROLLED_BACK)
         if failed:
@@ -134,15 +133,23 @@ class Deploy:
             for target, error in failed.items():
                 self.targets[target].give_up(str(error), number, then)
             self.targets.to_the_end(failed, go_back)
-        self.ends.prove_wave([target for target in members if target not in failed])
         return self._held(number)
+
+    def _phases(self, *, last: bool) -> tuple[Callable[[Iterable[Target]], Results], ...]:
+        """What a wave goes through. Half of it confirmed would be the worst end of all: a cancel waits for that."""
+        return (
+            partial(self.targets.on, phase=DeployTarget.switch),
+            partial(self.targets.on, phase=DeployTarget.gate),
+            partial(self.targets.to_the_end, phase=DeployTarget.confirm),
+            partial(self.ends.proof.of_wave, last=last),
+        )
 
     def _begins(self, target: Target) -> bool:
         """Whether the target still has to be brought through its wave; what was given up is brought back first."""
         run = self.targets[target]
         if run.given_up and not run.gone_back:
             self.targets.to_the_end((target,), go_back)
-        return not (run.left_out or run.given_up or run.confirmed)
+        return not (run.left_out or run.given_up or run.proven)
 
     def _follows(self, now: int) -> str:
         before = sum(bool(run.given_up) for run in self.targets.runs.values())

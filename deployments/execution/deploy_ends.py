@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from deployments.execution import readings
+from deployments.execution.deploy_proof import Proof
 from deployments.execution.looking import look_again
 from deployments.execution.target_set import first_reason
 from deployments.execution.way_back import by_hand, go_back, not_back
@@ -32,6 +33,7 @@ class Ends:
 
     def __init__(self, context: Context, targets: TargetSet, release: Release, *, owes: bool) -> None:
         self.context, self.targets, self.release, self.owes = context, targets, release, owes
+        self.proof = Proof(context, targets, release)
 
     # --- Back ----------------------------------------------------------------------------------------------------
 
@@ -91,33 +93,22 @@ class Ends:
 
     # --- Forward -------------------------------------------------------------------------------------------------
 
-    def prove_wave(self, targets: Iterable[Target]) -> None:
-        """Read what a wave confirmed, when others follow: for as long as they wait, the rows say what runs."""
-        chosen = tuple(targets)
-        if chosen and not all(run.settled for run in self.targets.runs.values()):
-            self.targets.read(chosen)
-            for target in chosen:
-                if self._proven(self.targets[target]):
-                    self.context.mark(target, State.SUCCEEDED, f"{self.news}.")
-
     def prove(self) -> Outcome:
         """Only what a last reading says counts."""
-        taking_part = self.targets.taking_part
-        lost = self.targets.read(taking_part)
+        lost = self.proof.read_all()
         if lost:
             return self.end(
                 State.UNKNOWN, f"The switch was confirmed, but {first_reason(lost)} Read the nodes again."
             )
         live, failed = [], {}
-        for target, run in taking_part.items():
-            if not run.confirmed:
+        for target, run in self.targets.taking_part.items():
+            if run.given_up or not run.confirmed:
                 failed[target] = self._given_up(target, run)
-            elif not self._proven(run):
-                return self.end(State.UNKNOWN, f"The last reading of {target.label} does not show {self.shown}.")
+            elif not self.proof.shown_by(run):
+                return self.end(State.UNKNOWN, f"The last reading of {target.label} does not show {self.proof.what}.")
             else:
-                self._keep(run)
+                self.proof.keep(target)
                 look_again(run.service)
-                self.context.mark(target, State.SUCCEEDED, f"{self.news}.")
                 live.append(target.label)
         return self._told(live, failed)
 
@@ -128,11 +119,13 @@ class Ends:
         for run in left_out.values() if self.owes else ():
             owe(run.service, self.release, operation=self.context.operation)
         if not failed:
-            return Outcome(State.SUCCEEDED, f"{self.news} on {', '.join(live)}.{beside}")
+            return Outcome(State.SUCCEEDED, f"{self.proof.news} on {', '.join(live)}.{beside}")
         shown = " ".join(f"{target.label}: {text}" for target, text in failed.items())
         hands = any(not_back(self.targets[target]) for target in failed if self.targets[target].given_up)
         state = State.NEEDS_HANDS if hands else State.FAILED
-        return Outcome(state, f"{self.news} on {len(live)} of {len(live) + len(failed)} services. {shown}{beside}")
+        return Outcome(
+            state, f"{self.proof.news} on {len(live)} of {len(live) + len(failed)} services. {shown}{beside}"
+        )
 
     def _given_up(self, target: Target, run: DeployTarget) -> str:
         """What is true of a service that has not got the release; marks it."""
@@ -143,38 +136,6 @@ class Ends:
         text = f"{left}. By hand: {by_hand(run)}" if left else run.ended
         self.context.mark(target, State.NEEDS_HANDS if left else State.ROLLED_BACK, f"{run.given_up['why']} {text}")
         return text
-
-    @property
-    def news(self) -> str:
-        """What is true of a service that was proven."""
-        rotation = self.targets.rotation
-        if rotation:
-            return f"The certificate {rotation.certificate} is in place"
-        return f"Release {self.release.number} is live"
-
-    @property
-    def shown(self) -> str:
-        """What the last reading has to show."""
-        return "the new certificate" if self.targets.rotation else f"release {self.release.number}"
-
-    def _keep(self, run: DeployTarget) -> None:
-        """Let the row say what was proven: only now does a rotated service have its new certificate."""
-        values: dict[str, object] = {"unit_text": run.unit}
-        if run.rotation:
-            values["certificate"] = run.rotation.certificate
-        Service.objects.filter(pk=run.service.pk).update(**values)
-
-    def _proven(self, run: DeployTarget) -> bool:
-        found = run.last.service(run.service.name) if run.last else None
-        if run.rotation and (found is None or found.certificate != run.wanted.certificate):
-            return False
-        return run.last is not None and readings.prove_live(
-            run.service,
-            run.last,
-            release_id=self.release.pk,
-            image_id=run.wanted.image_id,
-            number=self.release.number,
-        )
 
     # --- Words ---------------------------------------------------------------------------------------------------
 

@@ -50,9 +50,9 @@ class TargetRecord:
         return self.context.done("go back", self.target) is not None
 
     @property
-    def settled(self) -> bool:
-        """Whether its wave is behind it."""
-        return bool(self.confirmed or self.left_out or self.given_up)
+    def proven(self) -> bool:
+        """Whether a reading after the confirmation showed what was deployed, in this or an earlier attempt."""
+        return self.context.done("prove", self.target) is not None
 
     @property
     def was_well(self) -> bool:
@@ -76,3 +76,8 @@ class TargetRecord:
         """From now on this target goes back alone; ``then`` is what follows for the others."""
         with self.context.step("give up", self.target) as step:
             step.evidence({"why": why, "wave": wave, "then": then})
+
+    def proven_now(self, news: str) -> None:
+        """A reading has just shown what was deployed; ``news``: that, in words."""
+        with self.context.step("prove", self.target):
+            self.context.mark(self.target, State.SUCCEEDED, f"{news}.")

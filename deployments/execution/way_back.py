@@ -23,9 +23,10 @@ INSIST = 30.0
 def go_back(run: DeployTarget) -> None:
     """Put the old unit back where this operation had switched, and see that its release stays well.
 
-    A node that the operation never touched is left alone. Raises TargetFailed; may be repeated.
+    A node that the operation never touched is left alone; one that has confirmed goes back too, whether or not its
+    answer ever came. Raises TargetFailed; may be repeated.
     """
-    argv = node_commands.rollback(run.fence, run.service.name, run.op, confirmed=run.confirmed)
+    argv = node_commands.rollback(run.fence, run.service.name, run.op, confirmed=True)
     with run.line.failures(), run.context.step("go back", run.target) as step:
         try:
             run.line.insist(argv, seconds=run.service.start_timeout + INSIST)
@@ -86,7 +87,8 @@ def by_hand(run: DeployTarget) -> str:
     """The command with which somebody at the node brings the old release back, or sees why it does not stay well."""
     if run.unwell:
         return f"journalctl --unit=ffs-{run.service.name} --lines=100"
-    if run.confirmed:
+    found = run.last.service(run.service.name) if run.last else None
+    if run.confirmed or (found is not None and not found.pending):
         epoch, counter = run.fence
         return (
             f"sudo ffs-node rollback --fence {epoch}.{counter} --service {run.service.name} --op {run.op} --confirmed"

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 from django.conf import settings as django_settings
 
-from deployments.execution import connection, stage_image, transfer_cuts
+from deployments.execution import connection, deploy_target, stage_image, transfer_cuts, way_back
 from ffsweb.operations.stopping import process
 from tests.deployments.fleet import Fleet
 from tests.deployments.push_site import Site
+from tests.deployments.rolling import Rolling
+from tests.deployments.simulated import SimulatedNode
 
 
 @pytest.fixture
@@ -37,4 +39,19 @@ def site(fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     monkeypatch.setattr(transfer_cuts, "PAUSES", (0.05,) * 5)
     monkeypatch.setattr(stage_image, "BUSY_PAUSE", 0.05)
     yield site
+    process.stopping = False
+
+
+@pytest.fixture
+def rolling(fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rolling]:
+    nodes: dict[str, SimulatedNode] = {}
+    monkeypatch.setattr(
+        connection,
+        "connect",
+        lambda endpoint, *more, **options: nodes[endpoint.host].connect(endpoint, *more, **options),
+    )
+    made = Rolling(fleet, tmp_path, nodes)
+    for module in (deploy_target, way_back):
+        monkeypatch.setattr(module, "INSIST", 2.0)
+    yield made
     process.stopping = False

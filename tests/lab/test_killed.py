@@ -94,7 +94,7 @@ def test_a_worker_that_is_killed_at_any_step_leaves_a_deploy_that_another_one_fi
         assert ended.state == "succeeded", f"killed at step write {step}: {ended.message}\n{log_of(ended)}"
         assert ended.takeovers == int(killed)
         is_on(fleet, ended, release, switches=1)
-    assert step > 2 * 5 * NODES  # intent and evidence of preflight, stage, switch, gate and confirm
+    assert step > 2 * 6 * NODES  # intent and evidence of preflight, stage, switch, gate, confirm and proof
 
 
 def test_a_worker_that_is_killed_on_the_way_back_leaves_it_to_another_one(fleet: LabFleet) -> None:
