@@ -9,6 +9,8 @@ class CertificatesConfig(AppConfig):
     def ready(self) -> None:
         """Say what is mailed."""
         from certificates.services.alerts import KIND
+        from certificates.services.gap import KIND as GAP
         from ffsweb.notify import kinds
 
         kinds.register(KIND)
+        kinds.register(GAP)

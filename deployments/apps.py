@@ -8,15 +8,18 @@ class DeploymentsConfig(AppConfig):
 
     def ready(self) -> None:
         """Tell the engine what runs each kind and what is called how, and the accounts when a project may not go."""
+        from certificates.services.alerts import sources
         from deployments.execution import convert, deploy, imports, prune, registry_pull, small, trouble_mail, upgrade
         from deployments.services.guards import project_is_idle
         from deployments.services.holding import name_resources
+        from deployments.services.served_watch import subjects
         from ffsweb.accounts.projects import removal_guards
         from ffsweb.notify import kinds as mail
         from ffsweb.operations import kinds
 
         removal_guards.append(project_is_idle)
         name_resources()
+        sources.append(subjects)
         mail.register(trouble_mail.SERVICE)
         mail.register(trouble_mail.NODE)
 

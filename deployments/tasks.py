@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from django.conf import settings
+from django.utils import timezone
 
 from deployments.execution import collect, convert, looking, readings, registry_sweep, retention, sweep
 from deployments.models import Plan
-from deployments.services import pruning
+from deployments.services import pruning, served_watch
 from deployments.services.catching_up import catch_up
 from deployments.services.collect import kept_digests
 from ffsweb.celery import app, every
@@ -20,6 +21,7 @@ every(3600.0, task="deployments.forget")
 every(15.0, task="deployments.prepare_images")
 every(20.0, task="deployments.catch_up")
 every(60.0, task="deployments.look_at_served")
+every(300.0, task="deployments.watch_served")
 
 
 @app.task(name="deployments.read_nodes")
@@ -64,6 +66,12 @@ def pay_what_is_owed() -> None:
 def look_at_served() -> None:
     """Look at the certificates that services really serve."""
     looking.look_at_due()
+
+
+@app.task(name="deployments.watch_served")
+def watch_served() -> None:
+    """Tell where services serve another certificate than they should, or where nobody could look."""
+    served_watch.watch(timezone.now())
 
 
 @app.task(name="deployments.expire_uploads")

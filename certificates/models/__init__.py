@@ -2,6 +2,7 @@
 
 from .alert import Alert
 from .certificate import Certificate, key_context, sealing_context
+from .looked import Looked
 from .request import CertificateRequest
 
-__all__ = ["Alert", "Certificate", "CertificateRequest", "key_context", "sealing_context"]
+__all__ = ["Alert", "Certificate", "CertificateRequest", "Looked", "key_context", "sealing_context"]

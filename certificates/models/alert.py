@@ -1,4 +1,4 @@
-"""What was told of a certificate."""
+"""What was told of a certificate, or of what a service serves."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import datetime
 from django.db import models
 
 from certificates.core.expiry import Kind, Rung, Told
+from ffsweb.accounts.models import Project
 
 from .certificate import Certificate
 
@@ -20,10 +21,20 @@ WORDS = {
     Rung.DAYS_1: "1 day",
     Rung.EXPIRED: "expired",
 }
+FLAGS = {Kind.MISMATCH: "not the same", Kind.STALE: "not looked at"}
+SUBJECT = 100
+"""Characters of the name of what is no certificate of the inventory."""
 
 
 class AlertQuerySet(models.QuerySet["Alert"]):
     """Sets of alerts."""
+
+    def of(self, project: Project) -> AlertQuerySet:
+        """Those of one project, with what their pages need."""
+        rows = self.filter(models.Q(project=project) | models.Q(certificate__project=project))
+        return rows.select_related("project", "certificate__project").defer(
+            "certificate__chain_pem", "certificate__sealed_key", "certificate__sealed_passphrase"
+        )
 
     def change(self, alert: Alert, **values: object) -> bool:
         """Compare and swap: True if ``alert`` was as it was read, and has these values now. One query."""
@@ -32,12 +43,21 @@ class AlertQuerySet(models.QuerySet["Alert"]):
 
 
 class Alert(models.Model):
-    """How far it went with one certificate, by kind; changed by compare-and-swap alone.
+    """How far it went with one certificate of the inventory, or with one ``subject``. Changed by
+    compare-and-swap alone.
 
-    ``rung`` only rises within an episode, so nothing is told twice. The outbox remembers the mails themselves.
+    ``rung`` only rises within an episode, so nothing is told twice. The outbox remembers the mails themselves. What
+    may come back (a mismatch) gets a row for each time: the rows that are over are its history.
     """
 
-    certificate = models.ForeignKey(Certificate, on_delete=models.CASCADE, related_name="alerts")
+    certificate = models.ForeignKey(Certificate, null=True, on_delete=models.CASCADE, related_name="alerts")
+    project = models.ForeignKey(
+        Project, null=True, on_delete=models.CASCADE, related_name="+", help_text="Where there is no certificate."
+    )
+    subject = models.CharField(max_length=SUBJECT, blank=True, help_text="Where there is no certificate: what it is.")
+    label = models.CharField(max_length=200, blank=True)
+    path = models.CharField(max_length=200, blank=True)
+    reason = models.CharField(max_length=500, blank=True)
     kind = models.CharField(max_length=10, choices=[(kind.value, kind.value) for kind in Kind])
     rung = models.PositiveSmallIntegerField(default=0, help_text="The worst that was told (core.expiry.Rung).")
     episode = models.PositiveIntegerField(default=1, help_text="Counts how often it began.")
@@ -52,15 +72,49 @@ class Alert(models.Model):
 
     class Meta:
         ordering = ["-is_open", "-rung", "-told_at"]
-        constraints = [models.UniqueConstraint(fields=["certificate", "kind"], name="one_alert_per_kind")]
+        constraints = [
+            models.UniqueConstraint(fields=["certificate", "kind"], name="one_alert_per_kind"),
+            models.UniqueConstraint(
+                fields=["project", "subject", "kind", "episode"],
+                condition=models.Q(certificate=None),
+                name="one_alert_per_subject_and_episode",
+            ),
+        ]
 
     def __str__(self) -> str:
-        return f"{self.certificate}: {self.words}"
+        return f"{self.name}: {self.words}"
+
+    @property
+    def key(self) -> str:
+        """Names what it is about, with ``kind``."""
+        return self.subject or f"certificate:{self.certificate_id}"
+
+    @property
+    def name(self) -> str:
+        """What it is about, in words."""
+        return self.certificate.label if self.certificate else self.label
+
+    @property
+    def of_project(self) -> Project:
+        """Whose it is."""
+        found = self.certificate.project if self.certificate else self.project
+        assert found is not None  # noqa: S101 - it has one of both
+        return found
+
+    @property
+    def address(self) -> str:
+        """The page of what it is about."""
+        return self.certificate.get_absolute_url() if self.certificate else self.path
 
     @property
     def words(self) -> str:
         """What was told last."""
-        return WORDS[Rung(self.rung)]
+        return FLAGS.get(Kind(self.kind)) or WORDS[Rung(self.rung)]
+
+    @property
+    def is_bad(self) -> bool:
+        """Whether it is one of the worst."""
+        return self.kind == Kind.MISMATCH or self.rung >= Rung.DAYS_7
 
     @property
     def told(self) -> Told:

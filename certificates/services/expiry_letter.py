@@ -4,73 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
 
-from certificates.core.expiry import Rung, Word
+from certificates.core.expiry import Word
+from certificates.core.subjects import Subject
 from ffsweb.notify.letter import Letter
 
-_USERS = 6
+_FAR = datetime.max.replace(tzinfo=UTC)
+_SENTENCES = 20
 
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """One certificate of a mail, with what there is to tell; ``users`` are services, in words."""
+    """One subject of a mail, with what there is to tell of it."""
 
-    label: str
-    names: tuple[str, ...]
-    not_after: datetime
-    fingerprint: str
-    users: tuple[str, ...]
-    path: str
+    subject: Subject
     word: Word
-    has_newer: bool
+
+    def sentence(self, now: datetime) -> str:
+        """What happened, without the full stop."""
+        return f"{self.subject.label} {self.subject.says(self.word, now)}"
 
 
 def letter(project: str, news: Sequence[News], *, path: str, now: datetime) -> Letter:
     """One mail for all ``news`` of a project, the worst first. ``path``: the page for several of them."""
-    ordered = sorted(news, key=lambda each: (each.word.over, -each.word.rung, each.not_after))
-    first, open_ones = ordered[0], [each for each in ordered if not each.word.over]
+    ordered = sorted(news, key=_order)
     more = f", and {len(ordered) - 1} more" if len(ordered) > 1 else ""
+    todos = dict.fromkeys(each.subject.todo for each in ordered if not each.word.over and each.subject.todo)
+    sentences = [f"{_capital(each.sentence(now))}." for each in ordered]
+    left = len(sentences) - _SENTENCES
     return Letter(
-        subject=f"{project}: certificate {first.label} {_short(first, now)}{more}",
-        happened="\n".join(f"{each.label} {_short(each, now)}." for each in ordered[:20]),
-        facts=tuple((each.label, _fact(each)) for each in ordered),
-        todo=_todo(open_ones),
-        path=first.path if len(ordered) == 1 else path,
+        subject=f"{project}: {ordered[0].sentence(now)}{more}",
+        happened="\n".join([*sentences[:_SENTENCES], *([f"And {left} more."] if left > 0 else [])]),
+        facts=tuple((_capital(each.subject.label), each.subject.facts) for each in ordered),
+        todo="\n".join(todos),
+        path=ordered[0].subject.path if len(ordered) == 1 else path,
     )
 
 
-def _short(news: News, now: datetime) -> str:
-    if news.word.over:
-        return "was replaced"
-    if news.word.rung is Rung.EXPIRED:
-        return f"expired on {news.not_after:%Y-%m-%d}"
-    days = max((news.not_after - now) // timedelta(days=1), 0)
-    left = "in less than a day" if days == 0 else f"in {days} day{'' if days == 1 else 's'}"
-    trouble = "is not renewed by itself and " if news.word.rung is Rung.RENEWAL else ""
-    return f"{trouble}expires {left}"
+def _order(news: News) -> tuple[bool, int, datetime]:
+    life = news.subject.life
+    return news.word.over, -news.word.rung, life.not_after if life else _FAR
 
 
-def _fact(news: News) -> str:
-    users = ", ".join(news.users[:_USERS]) + (
-        f" and {len(news.users) - _USERS} more" if len(news.users) > _USERS else ""
-    )
-    parts = (
-        f"until {news.not_after:%Y-%m-%d %H:%M} UTC",
-        f"for {', '.join(news.names[:4]) or 'no name'}{' …' if len(news.names) > 4 else ''}",
-        f"used by {users or 'nothing'}",
-        f"SHA-256 {news.fingerprint[:16]}…",
-        "a newer one is in the inventory" if news.has_newer else "",
-    )
-    return "; ".join(part for part in parts if part)
-
-
-def _todo(news: Sequence[News]) -> str:
-    if not news:
-        return ""
-    if all(each.has_newer for each in news):
-        return "The newer certificate is here: choose it at the services that use the old one, and deploy them."
-    return (
-        "Get a renewed certificate, upload it on the page of the old one (Replace), choose it at the services that "
-        "use it, and deploy them. If somebody looks after it, acknowledge it there; remove what nothing needs."
-    )
+def _capital(text: str) -> str:
+    """A sentence begins with a capital, a name as it is written."""
+    return text[:1].upper() + text[1:] if text.startswith(("certificate ", "the ")) else text

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from certificates.models import Alert
-from certificates.services import alerts
+from certificates.services import minding
 from ffsweb.accounts.access import ProjectRequest, project_view
 from ffsweb.accounts.models import Role
 from ffsweb.web.htmx import go
@@ -64,16 +64,15 @@ def _decide(request: ProjectRequest, pk: int, *, snooze: bool) -> HttpResponse:
     found.rung = form.cleaned_data["rung"]  # as it was seen: what went further meanwhile is not acknowledged
     try:
         if snooze:
-            alerts.snooze(alert=found, days=form.cleaned_data["days"], actor=request.user, request=request)
-            messages.success(request, f"Nothing more of {found.certificate} is mailed until then, unless it expires.")
+            minding.snooze(alert=found, days=form.cleaned_data["days"], actor=request.user, request=request)
+            messages.success(request, f"Nothing more of {found.name} is mailed until then, unless it expires.")
         else:
-            alerts.acknowledge(alert=found, actor=request.user, request=request)
-            messages.success(request, f"Noted that you look after {found.certificate}.")
-    except alerts.Changed as error:
+            minding.acknowledge(alert=found, actor=request.user, request=request)
+            messages.success(request, f"Noted that you look after {found.name}.")
+    except minding.Changed as error:
         messages.error(request, str(error))
     return go(request, "certificates:alerts", project=request.project.name)
 
 
 def _rows(request: ProjectRequest) -> QuerySet[Alert]:
-    rows = Alert.objects.filter(certificate__project=request.project).select_related("certificate__project")
-    return rows.defer("certificate__chain_pem", "certificate__sealed_key", "certificate__sealed_passphrase")
+    return Alert.objects.of(request.project)

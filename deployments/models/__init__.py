@@ -9,6 +9,7 @@ from deployments.models.proven import Proven
 from deployments.models.reading import Reading
 from deployments.models.registry import ProjectBlob, PushedManifest, RegistryCredential, RegistryTag
 from deployments.models.served import Served
+from deployments.models.served_watch import ServedWatch
 from deployments.models.service import Service
 from deployments.models.setting import Setting
 from deployments.models.signing import SigningKey
@@ -31,6 +32,7 @@ __all__ = [
     "RegistryTag",
     "Release",
     "Served",
+    "ServedWatch",
     "Service",
     "Setting",
     "SigningKey",

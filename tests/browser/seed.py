@@ -16,9 +16,10 @@ from django.utils import timezone
 
 from certificates.core.making import KeyKind
 from certificates.models import Alert
-from certificates.services.alerts import acknowledge, tell
+from certificates.services.alerts import tell
 from certificates.services.inventory import upload_certificate
 from certificates.services.making import request_certificate
+from certificates.services.minding import acknowledge
 from deployments.core.rollout import ASK, HOLD, OWE, Rollout
 from deployments.models import Collection, FilesVersion, HostKey, Image, Node, Owed, Plan, Reading, Release, Service
 from deployments.models.desired import credentials_of, desired
