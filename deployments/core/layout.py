@@ -31,7 +31,7 @@ IN_SECRETS = "/tmp/secrets"  # noqa: S108 - a tmpfs in the container, not the ho
 
 PROTOCOL = 2
 """Version of the conversation with ffs-node; a node that speaks another one is upgraded first."""
-NODE_VERSION = "0.2.0"
+NODE_VERSION = "0.3.0"
 """Of ffs-node; digits and dots, raised with PROTOCOL too. A node refuses to be given an older one."""
 
 

@@ -28,6 +28,8 @@ _PATTERNS = {
     "grep": r"[^\x00-\x1f\x7f]{1,200}",
     "kind": "https?|tcp|command",
     "port": r"[1-9][0-9]{0,4}",
+    "ports": r"[1-9][0-9]{0,4}(,[1-9][0-9]{0,4}){0,3}",
+    "name": r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9])?",
     "path": PATH,
     "activate": r"SHA256:[A-Za-z0-9+/]{43}",
     "confirm": r"SHA256:[A-Za-z0-9+/]{43}",

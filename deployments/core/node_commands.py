@@ -165,6 +165,14 @@ def probe(service: str, check: HealthCheck) -> Argv:
     return _command("probe", service=service, kind=check.kind, port=check.port, path=check.path or None)
 
 
+def served(service: str, ports: Iterable[int], name: str = "") -> Argv:
+    """Which certificate is served: that of the first of at most four ``ports`` that speaks TLS; at most 6 s for each.
+
+    ``name`` is asked for by SNI. Answers ``port``, ``fingerprint``, ``not_after`` (UTC epoch, or null) and ``said``.
+    """
+    return _command("served", service=service, ports=",".join(map(str, ports)), name=name or None)
+
+
 def prune(
     fence: Fence,
     service: str,

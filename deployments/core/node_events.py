@@ -54,6 +54,11 @@ class Refused(AnswerError):
         self.code = code
         self.text = text
 
+    @property
+    def no_such_verb(self) -> bool:
+        """Whether ffs-node there is too old to know what it was asked (nodekit/parts/99-main.bash)."""
+        return self.code == "bad-argument" and "no such verb" in self.text
+
 
 @dataclass(frozen=True, slots=True)
 class Log:

@@ -11,8 +11,13 @@ from .health_values import HTTPS
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-MATCH, MISMATCH, UNKNOWN = "match", "mismatch", "unknown"
-STATES: Final = {MATCH: "All the same", MISMATCH: "Not the same", UNKNOWN: "Not known"}
+MATCH, MISMATCH, FRONT, UNKNOWN = "match", "mismatch", "front", "unknown"
+STATES: Final = {
+    MATCH: "All the same",
+    MISMATCH: "Not the same",
+    FRONT: "Something in front",
+    UNKNOWN: "Not known",
+}
 MAX_PORTS = 4
 """Ports of one service that are asked for TLS."""
 USUAL = (443, 8443)
@@ -31,7 +36,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """``match``, ``mismatch`` or ``unknown``, and why, as a sentence ("" for a match)."""
+    """``match``, ``mismatch``, ``front`` or ``unknown``, and why, in sentences ("" for a match)."""
 
     state: str
     reason: str = ""
@@ -48,22 +53,34 @@ def fingerprint_of(version: str | None) -> str:
     return name if len(name) == FINGERPRINT else ""
 
 
-def compare(local: str, server: str | None, seen: Seen | None, *, held: Collection[str] = ()) -> Verdict:
+def compare(
+    local: str,
+    server: str | None,
+    outside: Seen | None,
+    inside: Seen | None = None,
+    *,
+    held: Collection[str] = (),
+) -> Verdict:
     """Compare the inventory's certificate, the one that the unit on the node names, and the one that is served.
 
     ``local`` is a fingerprint, ``server`` one too ("" if the unit names none, None if the node was not read),
-    ``held`` those of all certificates that the node keeps for the service. ``seen`` is None if nobody looked.
+    ``held`` those of all certificates that the node keeps for the service. What is served is seen from ``outside``,
+    by the dashboard, and from ``inside``, by the node; None if nobody looked. If both see one, and not the same, then
+    something answers in front of the service. If one of them sees none, what the other one sees counts.
     """
+    views = [each for each in (inside, outside) if each and each.fingerprint]
+    fresh = [each for each in views if not each.old]
+    if len({each.fingerprint for each in fresh}) > 1:
+        return Verdict(FRONT, _in_front(local, server, inside=fresh[0].fingerprint, outside=fresh[1].fingerprint))
+    seen = next(iter(fresh or views), None)
     found = seen.fingerprint if seen else ""
     if server is None:
-        wrong = "It serves another certificate than the one of the inventory; the node was not read." if found else ""
+        wrong = "It serves another certificate than the one of the inventory; the node was not read."
         return Verdict(MISMATCH, wrong) if found and found != local else Verdict(UNKNOWN, "The node was not read.")
     if server != local:
         return Verdict(MISMATCH, _not_deployed(local, server, found))
     if seen is None:
-        return Verdict(UNKNOWN, "Nobody has looked yet at what it serves.")
-    if not found:
-        return Verdict(UNKNOWN, f"It was not seen what it serves: {seen.error}")
+        return Verdict(UNKNOWN, _not_seen(outside, inside))
     if found != local:
         return Verdict(MISMATCH, _not_loaded(found, held))
     return (
@@ -93,6 +110,25 @@ def server_name(names: Iterable[str]) -> str:
     """The name to ask for by SNI: the first of a certificate that is one host's; "" if there is none."""
     hosts = (name for name in names if "*" not in name and ":" not in name and not name.startswith("."))
     return next((name for name in hosts if name and not name.replace(".", "").isdigit() and len(name) < 254), "")
+
+
+def _not_seen(outside: Seen | None, inside: Seen | None) -> str:
+    said = [
+        f"{side}: {seen.error}"
+        for side, seen in (("from the dashboard", outside), ("from the node", inside))
+        if seen and seen.error
+    ]
+    return f"It was not seen what it serves, {' '.join(said)}" if said else "Nobody has looked yet at what it serves."
+
+
+def _in_front(local: str, server: str | None, *, inside: str, outside: str) -> str:
+    what = f"The node sees the certificate {inside[:16]}, the dashboard {outside[:16]}: something answers in between."
+    if inside == local == server:
+        return f"{what} The service itself is right; look at the proxy or balancer in front of it."
+    if inside == local:
+        return f"{what} The service serves the one of the inventory, which its unit on the node does not name."
+    which = "the one in front serves it" if outside == local else "neither of them serves it"
+    return f"{what} The service does not serve the one of the inventory; {which}."
 
 
 def _not_deployed(local: str, server: str, found: str) -> str:

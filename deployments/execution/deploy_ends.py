@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from deployments.execution import readings
 from deployments.execution.deploy_proof import Proof
-from deployments.execution.looking import look_again
+from deployments.execution.looking import look_again, look_now
 from deployments.execution.target_set import first_reason
 from deployments.execution.way_back import by_hand, go_back, not_back
 from deployments.models import Release, Service
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from ffsweb.operations.context import Context
     from ffsweb.operations.contract import Target
 
+LOOK_SECONDS = 20.0
+"""For a last look, from the dashboard and from the nodes, at what rotated services serve."""
 UNTOUCHED = "Nothing that runs was touched."
 DECISION = "decide to go back"
 """A step of the deploy as a whole: once it is in the journal, no later attempt goes forward again."""
@@ -110,6 +112,8 @@ class Ends:
                 self.proof.keep(target)
                 look_again(run.service)
                 live.append(target.label)
+        if self.targets.rotation and self.targets.rotation.handshake:
+            look_now((run.service.pk for run in self.targets.taking_part.values()), seconds=LOOK_SECONDS)
         return self._told(live, failed)
 
     def _told(self, live: list[str], failed: dict[Target, str]) -> Outcome:

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from deployments.models import Service
     from ffsweb.operations.context import Context
 
-_NO_SUCH_VERB = "no such verb"
-"""What ffs-node says to a verb that it does not know (nodekit/parts/99-main.bash)."""
 SHOWN = 400
 """Characters of a node's own words that are repeated."""
 UNKNOWN = (
@@ -84,7 +82,7 @@ def _by_node(line: Conversation, service: str, probe: Probe) -> Probed:
     try:
         answer = line.program().ask(argv, stdin=node_input.probe_input(probe.check))
     except Refused as refused:
-        unknown = refused.code == "bad-argument" and _NO_SUCH_VERB in refused.text
+        unknown = refused.no_such_verb
         said = UNKNOWN if unknown else f"could not be asked: {refused.text[:SHOWN]}"
         return Probed(probe.side, probe.what, good=False, said=said, hopeless=unknown)
     return Probed(probe.side, probe.what, answer.flag("good"), answer.string("said", rf"[ -~]{{1,{SHOWN}}}"))

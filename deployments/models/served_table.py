@@ -10,10 +10,10 @@ from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 
 from certificates.models import Certificate
-from deployments.core.served import Seen, Verdict, compare, fingerprint_of
+from deployments.core.served import Verdict, compare, fingerprint_of
 
 from .reading import Reading
-from .served import Served
+from .served import Served, Sight
 from .service import Service
 
 if TYPE_CHECKING:
@@ -29,23 +29,30 @@ class ServedRow:
     """One service with a certificate. Fingerprints are SHA-256 in hex, "" where there is none; times are UTC.
 
     ``local`` is the inventory's certificate, ``server`` the fingerprint that the unit on the node names (None: not
-    read) with the end of it if the inventory knows it, ``served`` what was last seen (None: nobody looked).
+    read) with the end of it if the inventory knows it, ``outside`` what the dashboard saw last and ``inside`` what
+    the node saw (None: it never looked).
     """
 
     service: Service
     local: Certificate
     server: str | None
     server_until: datetime | None
-    served: Served | None
+    outside: Sight | None
+    inside: Sight | None
     verdict: Verdict
     days: int
     level: Level | None
 
     @property
-    def served_days(self) -> int | None:
-        """Whole days that what is served has left; None if that is not known."""
-        until = self.served.not_after if self.served else None
-        return (until - timezone.now()).days if until else None
+    def seen(self) -> str:
+        """The fingerprint of what was seen not long ago, by the node before by the dashboard; "" for none."""
+        fresh = (each.fingerprint for each in (self.inside, self.outside) if each and not each.is_old)
+        return next((each for each in fresh if each), "")
+
+    @property
+    def newest(self) -> Sight | None:
+        """What was seen last, from wherever; None if nobody looked."""
+        return max((each for each in (self.inside, self.outside) if each), key=lambda each: each.at, default=None)
 
 
 def served_row(service: Service, reading: Reading | None) -> ServedRow | None:
@@ -85,19 +92,26 @@ def served_table(services: QuerySet[Service], *, search: str = "", state: str = 
 def _row(service: Service, reading: Reading | None, ends: dict[str, datetime]) -> ServedRow:
     certificate, now = service.certificate, timezone.now()
     assert certificate is not None  # noqa: S101 - filtered by the query
-    served = getattr(service, "served", None)
+    served: Served | None = getattr(service, "served", None)
+    outside, inside = (served.outside, served.inside) if served else (None, None)
     facts = reading.parsed() if reading else None
     there = facts.service(service.name) if facts else None
     server = None if facts is None else fingerprint_of(there.certificate if there else "")
-    seen = Seen(served.fingerprint, served.error, served.is_old) if served else None
     held = {fingerprint_of(version) for version in (there.certs if there else ())}
     return ServedRow(
         service=service,
         local=certificate,
         server=server,
         server_until=ends.get(server or ""),
-        served=served,
-        verdict=compare(certificate.fingerprint, server, seen, held=held),
+        outside=outside,
+        inside=inside,
+        verdict=compare(
+            certificate.fingerprint,
+            server,
+            outside.seen if outside else None,
+            inside.seen if inside else None,
+            held=held,
+        ),
         days=certificate.days_left(now),
         level=certificate.time_level(now),
     )
@@ -106,5 +120,6 @@ def _row(service: Service, reading: Reading | None, ends: dict[str, datetime]) -
 def _fits(row: ServedRow, words: Iterable[str]) -> bool:
     names = (str(row.service), row.service.project.name, row.local.label, *row.local.names)
     text = " ".join(names).lower()
-    prints = (row.local.fingerprint, row.server or "", row.served.fingerprint if row.served else "")
+    sights = (each.fingerprint for each in (row.outside, row.inside) if each)
+    prints = (row.local.fingerprint, row.server or "", *sights)
     return all(word in text or any(each.startswith(word.replace(":", "")) for each in prints) for word in words)

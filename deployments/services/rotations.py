@@ -54,7 +54,7 @@ def _material(certificate: Certificate) -> Material:
 
 def _served(service: Service) -> str:
     seen = getattr(service, "served", None)
-    if seen is None:
+    if seen is None or seen.at is None:
         return ""
     minutes = int((timezone.now() - seen.at).total_seconds() // 60)
     if not seen.fingerprint:

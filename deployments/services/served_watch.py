@@ -12,7 +12,7 @@ from certificates.core.subjects import Subject
 from certificates.models import Alert, Looked
 from certificates.services import alerts
 from deployments.core.health import tcp_ports
-from deployments.core.served import MATCH, MISMATCH, UNKNOWN
+from deployments.core.served import FRONT, MATCH, MISMATCH, UNKNOWN
 from deployments.core.served_alarm import after, is_unseen, is_wrong
 from deployments.models import ServedWatch, Service
 from deployments.models.served_table import ServedRow, served_table
@@ -93,7 +93,9 @@ def _watched() -> QuerySet[Service]:
 
 def _state(row: ServedRow) -> tuple[str, bool]:
     """What to make of a comparison, and whether the difference is only that nobody deployed what was chosen."""
-    seen = row.served.fingerprint if row.served and not row.served.is_old else ""
+    seen = row.seen
+    if row.verdict.state == FRONT:
+        return MISMATCH, False  # whoever comes from outside gets another certificate than the service's
     if row.verdict.state == MISMATCH:
         if row.server and row.server != row.local.fingerprint and seen in {"", row.server}:
             return MISMATCH, True

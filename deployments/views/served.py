@@ -14,6 +14,7 @@ from django.views.decorators.http import require_safe
 
 from deployments.core.served import STATES
 from deployments.models import Service
+from deployments.models.served import Sight
 from deployments.models.served_table import ServedRow, served_table
 from ffsweb.accounts.access import PersonRequest, ProjectRequest, member_view, project_view
 from ffsweb.accounts.models import Role
@@ -35,6 +36,11 @@ COLUMNS = (
     "port",
     "looked_at",
     "error",
+    "node_served_sha256",
+    "node_served_not_after",
+    "node_port",
+    "node_looked_at",
+    "node_error",
 )
 
 
@@ -111,7 +117,6 @@ def _lines(rows: Iterable[ServedRow]) -> Iterator[str]:
 
 
 def _cells(row: ServedRow) -> list[str]:
-    seen = row.served
     return [
         row.service.project.name,
         row.service.node.name,
@@ -123,12 +128,21 @@ def _cells(row: ServedRow) -> list[str]:
         _moment(row.local.not_after),
         row.server or "",
         _moment(row.server_until),
-        seen.fingerprint if seen else "",
-        _moment(seen.not_after if seen else None),
-        str(seen.port) if seen and seen.port else "",
-        _moment(seen.at if seen else None),
-        seen.error if seen else "",
+        *_sight(row.outside),
+        *_sight(row.inside),
     ]
+
+
+def _sight(seen: Sight | None) -> tuple[str, ...]:
+    if seen is None:
+        return ("",) * 5
+    return (
+        seen.fingerprint,
+        _moment(seen.not_after),
+        str(seen.port) if seen.port else "",
+        _moment(seen.at),
+        seen.error,
+    )
 
 
 def _moment(when: datetime | None) -> str:

@@ -66,6 +66,7 @@ PILLS: dict[str, Pill] = {
     "not_yet_valid": Pill(_WARN, "clock", "Not valid yet"),
     "match": Pill(_GOOD, "shield-check", "All the same"),
     "mismatch": Pill(_BAD, "shield-x", "Not the same"),
+    "front": Pill(_WARN, "shield-exclamation", "Something in front"),
     # settings
     "set": Pill(_GOOD, "check", "Set"),
     "not_set": Pill(_CALM, "circle-dashed", "Not set"),

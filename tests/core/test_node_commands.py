@@ -52,6 +52,8 @@ F = (3, 14)
             node_commands.prune(F, "www", [1], credentials=["v1"], images=[f"sha256:{HEX}"]),
             f"prune --fence 3.14 --service www --keep 1 --keep-credentials v1 --keep-images sha256:{HEX}",
         ),
+        (node_commands.served("www", [443, 8443]), "served --service www --ports 443,8443"),
+        (node_commands.served("www", [443], "a.example"), "served --service www --ports 443 --name a.example"),
         (node_commands.remove(F, "www", with_data=True), "remove --fence 3.14 --service www --with-data"),
     ],
 )

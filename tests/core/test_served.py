@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from deployments.core.served import (
+    FRONT,
     MATCH,
     MAX_PORTS,
     MISMATCH,
@@ -41,6 +42,34 @@ def test_what_three_places_say_is_one_verdict_with_its_reason(
     server: str | None, seen: Seen | None, state: str, words: str
 ) -> None:
     verdict = compare(NEW, server, seen, held={NEW, OLD})
+    assert verdict.state == state
+    assert words in verdict.reason
+    assert bool(verdict.reason) == (state != MATCH)
+
+
+@pytest.mark.parametrize(
+    ("server", "outside", "inside", "state", "words"),
+    [
+        (NEW, Seen(NEW), Seen(NEW), MATCH, ""),
+        (NEW, Seen(error="port 443 took no connection."), Seen(NEW), MATCH, ""),
+        (NEW, Seen(NEW), Seen(error="the node's program is too old."), MATCH, ""),
+        (NEW, None, Seen(NEW), MATCH, ""),
+        (NEW, Seen(OTHER), Seen(NEW), FRONT, "The service itself is right"),
+        (NEW, Seen(NEW), Seen(OTHER), FRONT, "the one in front serves it"),
+        (NEW, Seen(OLD), Seen(OTHER), FRONT, "neither of them serves it"),
+        (OLD, Seen(OTHER), Seen(NEW), FRONT, "which its unit on the node does not name"),
+        (None, Seen(OTHER), Seen(NEW), FRONT, "something answers in between"),
+        (NEW, Seen(OTHER, old=True), Seen(NEW), MATCH, ""),
+        (NEW, Seen(NEW), Seen(OTHER, old=True), MATCH, ""),
+        (NEW, Seen(OLD, old=True), Seen(NEW, old=True), UNKNOWN, "long ago"),
+        (NEW, Seen(OLD), Seen(OLD), MISMATCH, "it did not load the new file"),
+        (NEW, Seen(error="A."), Seen(error="B."), UNKNOWN, "from the dashboard: A. from the node: B."),
+    ],
+)
+def test_what_the_node_sees_counts_first_and_a_difference_between_the_two_is_something_in_front(
+    server: str | None, outside: Seen | None, inside: Seen, state: str, words: str
+) -> None:
+    verdict = compare(NEW, server, outside, inside, held={NEW, OLD})
     assert verdict.state == state
     assert words in verdict.reason
     assert bool(verdict.reason) == (state != MATCH)

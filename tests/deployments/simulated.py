@@ -11,6 +11,7 @@ import base64
 import hashlib
 import json
 import re
+import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -57,6 +58,8 @@ class SimulatedNode:
         self.journal: list[str] = []
         self.probes: list[dict[str, Any]] = []
         self.asked: list[dict[str, Any]] = []
+        self.program_too_old = False
+        self.sees = ""
         self.busy: set[str] = set()
         self.collisions: list[str] = []
         self.fences: dict[str, tuple[int, ...]] = {}
@@ -158,6 +161,19 @@ class SimulatedNode:
         if not self.probes:
             return {"ok": True, "good": True, "said": "answered 200"}
         return dict(self.probes.pop(0) if len(self.probes) > 1 else self.probes[0])
+
+    def _served(self, options: dict[str, str], _stdin: bytes) -> dict[str, Any]:
+        """A handshake with the first port, which the tests serve on loopback."""
+        if self.program_too_old:
+            return _refused("bad-argument", "ffs-node has no such verb.")
+        port = int(options["ports"].partition(",")[0])
+        try:
+            pem = ssl.get_server_certificate(("127.0.0.1", port), timeout=5)
+        except OSError:
+            said = f"port {port} took no connection"
+            return {"ok": True, "port": 0, "fingerprint": "", "not_after": None, "said": said}
+        shown = hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
+        return {"ok": True, "port": port, "fingerprint": self.sees or shown, "not_after": 2_000_000_000, "said": ""}
 
     def _rekey_host(self, options: dict[str, str], _stdin: bytes) -> dict[str, Any]:
         if not {"activate", "confirm"} & set(options):

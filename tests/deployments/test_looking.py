@@ -8,20 +8,22 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 from django.utils import timezone
 
-from deployments.execution import looking
+from deployments.execution import connection, looking
 from deployments.execution.served_probe import look
-from deployments.models import Node, Served, Service
+from deployments.models import HostKey, Node, Served, Service
 from deployments.models.served import EVERY
 from ffsweb.remote import Interrupted
+from ffsweb.remote.fake import HOST_KEY
 from tests.certificates.material import Issued, issue, server
 from tests.deployments.fleet import Fleet
 from tests.deployments.serving import serving
+from tests.deployments.simulated import SimulatedNode
 
 
 def fingerprint(issued: Issued) -> str:
@@ -96,7 +98,8 @@ def test_what_is_served_is_kept_and_looked_at_again_when_it_is_time(fleet: Fleet
     with serving(server) as port:
         service = deployed(fleet, port)
         assert looking.look_at_due() == 1
-        kept = Served.objects.get(service=service)
+        kept = Served.objects.get(service=service).outside
+        assert kept is not None
         assert (kept.port, kept.fingerprint, kept.error, kept.is_old) == (port, fingerprint(server()), "", False)
         assert looking.look_at_due() == 0
         Served.objects.update(at=timezone.now() - EVERY * 1.3, fingerprint="0" * 64)
@@ -125,6 +128,73 @@ def test_only_live_services_with_a_certificate_are_due(fleet: Fleet) -> None:
     assert [service.name for service in looking.due(timezone.now())] == [live.name]
 
 
+def seen_from_a_node(fleet: Fleet, monkeypatch: pytest.MonkeyPatch, *ports: int) -> SimulatedNode:
+    """A node with a pinned key, and a service at each of these ports of this machine."""
+    simulated = SimulatedNode()
+    monkeypatch.setattr(connection, "connect", simulated.connect)
+    node = fleet.node(address="127.0.0.1")
+    HostKey.objects.create(node=node, kind=HostKey.Kind.PINNED, public_key=HOST_KEY, fingerprint="SHA256:x")
+    for number, port in enumerate(ports):
+        deployed(fleet, port, f"www-{number}", node)
+    return simulated
+
+
+def test_the_node_is_asked_too_over_one_connection_for_all_of_its_services(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(server) as one, serving(server) as other:
+        node = seen_from_a_node(fleet, monkeypatch, one, other)
+        assert looking.look_at_due() == 2
+    assert node.verbs() == ["served", "served"]
+    assert node.fake.connects == 1
+    for kept, port in zip(Served.objects.order_by("service__name"), (one, other), strict=True):
+        assert kept.inside is not None and kept.outside is not None
+        assert (kept.inside.port, kept.inside.fingerprint) == (port, fingerprint(server()))
+        assert kept.inside.not_after == datetime.fromtimestamp(2_000_000_000, UTC)
+        assert kept.outside.fingerprint == fingerprint(server())
+
+
+def test_a_program_that_is_too_old_is_said_to_be(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(server) as port:
+        seen_from_a_node(fleet, monkeypatch, port).program_too_old = True
+        assert looking.look_at_due() == 1
+        assert looking.look_at_due() == 0  # that is an answer: it is asked again in ten minutes
+    kept = Served.objects.get()
+    assert kept.node_error == "the node's program is too old to look: upgrade ffs-node."
+    assert kept.fingerprint == fingerprint(server())
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"port": 443, "fingerprint": "<b>", "not_after": 1, "said": ""},
+        {"port": 99999999, "fingerprint": "a" * 64, "not_after": 1, "said": ""},
+        {"port": -1, "fingerprint": "a" * 64, "not_after": "soon", "said": ""},
+        {"port": 0, "said": "\x1b[2J"},
+        {},
+    ],
+)
+def test_a_node_that_answers_nonsense_is_not_believed(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, told: dict[str, object]
+) -> None:
+    with serving(server) as port:
+        node = seen_from_a_node(fleet, monkeypatch, port)
+        monkeypatch.setattr(node, "_served", lambda _options, _stdin: {"ok": True, **told})
+        looking.look_at_due()
+    kept = Served.objects.get()
+    assert (kept.node_fingerprint, kept.node_port) == ("", 0)
+    assert kept.node_error.startswith("the node did not look: The node's answer has no proper ")
+
+
+def test_a_node_that_is_away_leaves_what_the_dashboard_sees(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(server) as port:
+        seen_from_a_node(fleet, monkeypatch, port).vanish()
+        assert looking.look_at_due() == 1
+    kept = Served.objects.get()
+    assert kept.node_error.startswith("the node could not be asked: ")
+    assert kept.fingerprint == fingerprint(server())
+
+
 def test_a_tick_ends_by_its_budget_and_leaves_the_rest_to_the_next(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,6 +202,7 @@ def test_a_tick_ends_by_its_budget_and_leaves_the_rest_to_the_next(
     with silent() as port:
         deployed(fleet, port)
         begun = time.monotonic()
-        assert looking.look_at_due() == 0
+        looking.look_at_due()
     assert time.monotonic() - begun < 3
-    assert not Served.objects.exists()
+    assert not Served.objects.filter(at__isnull=False).exists()
+    assert len(looking.due(timezone.now())) == 1

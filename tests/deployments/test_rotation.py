@@ -92,6 +92,8 @@ def test_a_rotation_ends_when_the_new_certificate_is_served(rotating: Rotating) 
     assert len(rotating.node.switches) == switches + 1
     assert Proven.objects.get(service=rotating.service).certificate == rotating.rows["new"].version
     assert AuditEvent.objects.filter(action="rotate.request").exists()
+    looked = Served.objects.get()  # before it ended, from both sides
+    assert looked.fingerprint == looked.node_fingerprint == rotating.rows["new"].fingerprint
 
 
 def test_a_service_that_ignores_the_new_file_goes_back_and_keeps_the_old_one(rotating: Rotating) -> None:

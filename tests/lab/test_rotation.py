@@ -11,7 +11,7 @@ import pytest
 from certificates.models import Certificate
 from deployments.core.rotation import ROTATE
 from deployments.execution.looking import look_at_due
-from deployments.models import Served, Service
+from deployments.models import Service
 from deployments.models.served_table import served_table
 from deployments.services import deploys
 from ffsweb.operations.models import Operation
@@ -60,10 +60,12 @@ def test_a_certificate_is_rotated_and_rotated_back(site: Site) -> None:
     assert ended.state == "succeeded", f"{ended.message}\n{log_of(ended)}"
     assert served(site) == fresh.pem != before
     assert certificate(site) == new
-    assert look_at_due() == 1
+    assert look_at_due() == 0  # the rotation itself has looked
     (row,) = served_table(Service.objects.all())
     assert (row.verdict.state, row.server) == ("match", new.fingerprint)
-    assert Served.objects.get().fingerprint == new.fingerprint
+    assert row.inside is not None and row.outside is not None
+    assert row.inside.fingerprint == row.outside.fingerprint == new.fingerprint
+    assert row.inside.not_after == row.outside.not_after == new.not_after
 
     ended = rotate(site, old)
     assert ended.state == "succeeded", f"{ended.message}\n{log_of(ended)}"

@@ -56,6 +56,7 @@ VERBS = {
     "run-rollback": {"service": "www", "op": "o1"},
     "logs": {"service": "www", "lines": "10", "since": "1", "grep": "x"},
     "probe": {"service": "www", "kind": "https", "port": "443", "path": "/healthz"},
+    "served": {"service": "www", "ports": "443,8443", "name": "www.example.org"},
     "prune": {"fence": "1.1", "service": "www", "keep": "1,2", "keep-images": f"sha256:{HEX}"},
     "reset-restarts": {"service": "www"},
     "remove": {"fence": "1.1", "service": "www"},
@@ -81,6 +82,8 @@ BAD = {
     "grep": ("", "x\n", "x\x1b[0m", "x" * 201),
     "kind": ("", "ftp", "HTTP", "file", "https://", "tcp ", "http\n"),
     "port": ("", "0", "-1", "080", "65536", "99999", "443;id", "1e3", "443\n", "0x50", " 80"),
+    "ports": ("", "0", "443,", ",443", "443,,80", "443;id", "65536", "1,2,3,4,5", "443 80", "443\n"),
+    "name": ("", "-h", "a b", "a\n", "*.example.org", "a;id", ".a", "a.", "x" * 254, "é"),
     "path": (
         *("", "healthz", "//\n", "/a b", "/a\r\nHost: x", "/\x01", "/a#b", '/"', "/`id`", "/\\", "/{a}"),
         *("/é", "/a" + "b" * 200, "-o/etc/passwd"),
@@ -91,7 +94,7 @@ BAD = {
 }
 
 
-OPTIONAL = {"base", "lines", "since", "grep", "keep-images", "activate"}
+OPTIONAL = {"base", "lines", "since", "grep", "keep-images", "activate", "name"}
 
 
 def argv(verb: str, options: dict[str, str]) -> list[str]:

@@ -118,6 +118,18 @@ def test_a_mismatch_that_lasts_is_told_once_and_once_when_it_is_over(www: Servic
     assert [alert.episode for alert in Alert.objects.order_by("pk")] == [1, 2]
 
 
+def test_something_in_front_that_lasts_is_told(www: Service, clock: Traveller) -> None:
+    own = www.certificate
+    assert own is not None
+    for _ in range(6):
+        clock.shift(10 * MINUTE)
+        serves(www, OTHER)
+        Served.objects.update(node_at=timezone.now(), node_port=443, node_fingerprint=own.fingerprint)
+        tick()
+    assert subjects() == ["serbest: www@node-a serves another certificate than it should"]
+    assert "something answers in between" in Message.objects.get().text
+
+
 def test_services_that_are_wrong_together_come_in_one_mail(
     www: Service, described: Described, clock: Traveller
 ) -> None:

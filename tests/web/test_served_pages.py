@@ -86,6 +86,30 @@ def test_a_look_of_long_ago_is_shown_as_such(visit: Visit, described: Described,
     assert "pill-warn" in page
 
 
+def test_what_only_the_node_sees_is_a_column_of_its_own_and_a_difference_has_a_name(
+    visit: Visit, described: Described, carol: User
+) -> None:
+    served(described, "b" * 64)
+    own = Certificate.objects.get().fingerprint
+    Served.objects.update(node_at=timezone.now(), node_port=443, node_fingerprint=own)
+    page = visit(carol).get(f"{OWN}?state=front")
+    assert not faults_of(page.content.decode())
+    assert "Something in front</span>" in page.content.decode()
+    assert "look at the proxy or balancer" in page.content.decode()
+    (row,) = csv.DictReader(io.StringIO(visit(carol).get(f"{OWN[:-1]}.csv").getvalue().decode()))  # type: ignore[attr-defined]
+    assert (row["state"], row["served_sha256"], row["node_served_sha256"]) == ("front", "b" * 64, own)
+
+
+def test_a_node_that_could_not_look_says_why(visit: Visit, described: Described, carol: User) -> None:
+    served(described)
+    Served.objects.update(
+        node_at=timezone.now(), node_error="the node's program is too old to look: upgrade ffs-node."
+    )
+    page = visit(carol).get(OWN).content.decode()
+    assert "too old to look: upgrade ffs-node" in page
+    assert "All the same</span>" in page
+
+
 def test_rows_are_filtered_by_state_and_words(visit: Visit, described: Described, carol: User) -> None:
     served(described)
     served(described, "b" * 64, "api")
