@@ -81,7 +81,7 @@ class ServiceForm(forms.ModelForm):
             self.fields[name].widget.attrs.update(min=low, max=high)
         self.fields["health_from"].required = False
         if self.instance.pk:
-            self.initial["ports"] = " ".join(_text(port) for port in self.instance.ports)
+            self.initial["ports"] = " ".join(port_text(port) for port in self.instance.ports)
 
     def clean_name(self) -> str:
         """A name that is free on the node."""
@@ -171,6 +171,7 @@ def _parse(word: str) -> dict[str, object]:
     return {"host": int(match[1]), "container": int(match[2]), "protocol": match[3] or "tcp"}
 
 
-def _text(port: dict[str, Any]) -> str:
+def port_text(port: dict[str, Any]) -> str:
+    """A port as people write it: host:container, with the protocol if it is not TCP."""
     suffix = "" if port["protocol"] == "tcp" else f"/{port['protocol']}"
     return f"{port['host']}:{port['container']}{suffix}"

@@ -67,9 +67,7 @@ def admit_to_repository(request: HttpRequest, kwargs: dict[str, Any]) -> HttpRes
     except Refusal as refusal:
         return refused(request, refusal, scope=scope)
     request.visitor, request.address = visitor, address  # type: ignore[attr-defined]
-    request.project = visitor.admitted.token.project  # type: ignore[attr-defined]
-    if request.project.name != kwargs["project"]:  # type: ignore[attr-defined]
-        request.project = Project.objects.get(name=kwargs["project"])  # type: ignore[attr-defined]
+    request.project = Project.objects.get(name=kwargs["project"])  # type: ignore[attr-defined]
     return None
 
 
@@ -118,8 +116,10 @@ def _logged_in(request: HttpRequest) -> Visitor:
 
 
 def _denied(visitor: Visitor, repository: str, action: str) -> Refusal:
-    token = visitor.admitted.token
-    if registry_access.project_of(repository) == token.project.name:
-        needed, held = registry_access.ACTIONS[action].label, visitor.admitted.role.label
-        return Refusal(Code.DENIED, f"To {action} takes the role {needed}; the token {token.name} acts as {held}.")
+    token, name = visitor.admitted.token, registry_access.project_of(repository)
+    if visitor.admitted.reads(name):
+        needed = registry_access.ACTIONS[action].label
+        return Refusal(Code.DENIED, f"To {action} takes the role {needed} in {name}; {token.name} has less there.")
+    if token.project is None:
+        return Refusal(Code.DENIED, f"Whoever made the token {token.name} is no member of such a project.")
     return Refusal(Code.DENIED, f"The token {token.name} is for the project {token.project.name} alone.")

@@ -62,6 +62,11 @@ class Role(models.TextChoices):
         return self.rank >= other.rank
 
 
+def lower(one: Role, other: Role) -> Role:
+    """The one of two roles that may do less."""
+    return other if one.includes(other) else one
+
+
 class ProjectQuerySet(models.QuerySet["Project"]):
     """Sets of projects."""
 
@@ -161,13 +166,20 @@ class AccessTokenQuerySet(models.QuerySet["AccessToken"]):
 
 
 class AccessToken(models.Model):
-    """What a program logs in with, for one project and in one role. Only the token's SHA-256 is kept.
+    """What a program logs in with, in one role, for one project or all. Only the token's SHA-256 is kept.
 
     It acts for whoever made it, and never may more than they may at that moment.
     """
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="access_tokens")
-    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="access_tokens")
+    project = models.ForeignKey(
+        Project,
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="access_tokens",
+        help_text="The one that it is for; empty for all that its maker sees.",
+    )
     role = models.CharField(max_length=10, choices=Role.choices, help_text="The most that it may do.")
     also_reads = models.ManyToManyField(
         Project, blank=True, related_name="+", help_text="Other projects whose image layers it may use."

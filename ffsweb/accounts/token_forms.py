@@ -20,7 +20,8 @@ class TokenForm(forms.Form):
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
     role = forms.ChoiceField(
-        label="Role", help_text="The most that it may do. To push images it must be Operator; Viewer reads."
+        label="Role",
+        help_text="Viewer reads, Operator pushes images and deploys, Admin may all.",
     )
     days = forms.TypedChoiceField(
         label="Good for", coerce=int, choices=[(days, f"{days} days") for days in LIFETIMES], initial=90
@@ -33,7 +34,7 @@ class TokenForm(forms.Form):
         widget=forms.CheckboxSelectMultiple,
     )
 
-    def __init__(self, *args: Any, user: User, project: Project, held: Role, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, user: User, project: Project | None, held: Role, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         mine = [role for role in Role if held.includes(role)]
         roles, others = self.fields["role"], self.fields["also_reads"]
@@ -41,7 +42,8 @@ class TokenForm(forms.Form):
         assert isinstance(others, forms.ModelMultipleChoiceField)  # noqa: S101
         roles.choices = [(role.value, role.label) for role in mine]
         self.initial.setdefault("role", min(mine[-1], Role.OPERATOR, key=lambda role: role.rank))
-        others.queryset = Project.objects.visible_to(user).exclude(pk=project.pk)
+        if project is not None:
+            others.queryset = Project.objects.visible_to(user).exclude(pk=project.pk)
         if not others.queryset.exists():
             del self.fields["also_reads"]
 

@@ -16,7 +16,7 @@ from ffsweb.audit.services import record
 
 from .errors import Refused, TokenRefused
 from .links import token_hash
-from .models import AccessToken, Project, Role, User
+from .models import AccessToken, Project, Role, User, lower
 
 PREFIX = "ffs_"
 """Every token begins so: programs that look for secrets in other places can know it by that."""
@@ -25,7 +25,7 @@ LIFETIMES = (7, 30, 90, 365)
 USE_EVERY = dt.timedelta(minutes=1)
 """How exactly the last use is kept: a push is hundreds of requests."""
 
-_UNKNOWN = "This access token is not known here. Make one on the project's page “Access tokens”."
+_UNKNOWN = "This access token is not known here. Make one on a project's page “Access tokens”, or on your account's."
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,39 +38,53 @@ class MadeToken:
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """A token that counts, and the role in which it acts now."""
+    """A token that counts, and the most that it may do now. In a project it may do what ``role_in`` says."""
 
     token: AccessToken
     role: Role
 
+    def role_in(self, project: Project) -> Role | None:
+        """The role in which it acts in that project; None if it is not for it. Up to one query."""
+        if self.token.project_id == project.pk:
+            return self.role
+        if self.token.project_id is not None:
+            return None
+        held = project.role_of(self.token.user)
+        return lower(held, self.role) if held else None
+
     def reads(self, project: str) -> bool:
-        """Whether it may read the project of that name: its own, or one that it was made for and its maker sees."""
-        if project == self.token.project.name:
-            return True
-        other = self.token.also_reads.filter(name=project).first()
-        return other is not None and other.role_of(self.token.user) is not None
+        """Whether it may read the project of that name: one it is for, or one that it may use layers of."""
+        return self.may(project, Role.VIEWER)
 
     def may(self, project: str, role: Role) -> bool:
-        """Whether it may do in the project of that name what takes ``role``. Up to two queries."""
-        if project == self.token.project.name:
+        """Whether it may do in the project of that name what takes ``role``. Up to three queries."""
+        if self.token.project is not None and project == self.token.project.name:
             return self.role.includes(role)
-        return role is Role.VIEWER and self.reads(project)
+        if self.token.project is not None and role is not Role.VIEWER:
+            return False
+        rows = self.token.also_reads.all() if self.token.project is not None else Project.objects.all()
+        other = rows.filter(name=project).first()
+        held = other.role_of(self.token.user) if other else None
+        return held is not None and lower(held, self.role).includes(role)
 
 
 @transaction.atomic
 def make(
     *,
     actor: User,
-    project: Project,
+    project: Project | None,
     name: str,
     role: Role,
     days: int,
     also_reads: Collection[Project] = (),
     request: HttpRequest | None = None,
 ) -> MadeToken:
-    """A new token of ``actor``'s for ``project``. Raises Refused for a role or a project that they do not have."""
-    held = project.role_of(actor)
-    if held is None or not held.includes(role):
+    """A new token of ``actor``'s for ``project``. Raises Refused for a role or a project that they do not have.
+
+    ``project`` None: for all projects, in each as far as ``actor``'s own role there goes.
+    """
+    held = project.role_of(actor) if project else role
+    if project and (held is None or not held.includes(role)):
         raise Refused(f"Your role in {project.name} is less than {role.label}. No token was made.")
     if any(other.role_of(actor) is None for other in also_reads):
         raise Refused("You are no member of one of these projects. No token was made.")
@@ -113,6 +127,14 @@ def admit(*, username: str, text: str) -> Admitted:
     return _checked(found)
 
 
+def admit_bearer(text: str) -> Admitted:
+    """The token of that text, whoever made it. Raises TokenRefused. Three queries.
+
+    It is found by its SHA-256 (of 256 random bits), so how long that takes tells nothing about tokens.
+    """
+    return _checked(_all().filter(token_hash=token_hash(text)).first() if text.startswith(PREFIX) else None)
+
+
 def admit_again(token_id: int) -> Admitted:
     """The same for a token that was admitted before: what is true by now counts. Raises TokenRefused."""
     return _checked(_all().filter(pk=token_id).first())
@@ -130,10 +152,10 @@ def _checked(token: AccessToken | None) -> Admitted:
     if state != "valid":
         what = "was withdrawn" if state == "revoked" else "is too old"
         raise TokenRefused(f"The access token {token.name} {what}. Make another one.", token)
-    held = token.project.role_of(token.user) if token.user.is_active else None
+    given = Role(token.role)
+    held = (token.project.role_of(token.user) if token.project else given) if token.user.is_active else None
     if held is None:
         raise TokenRefused(f"Whoever made the access token {token.name} is no member any more.", token)
     if token.last_used_at is None or now - token.last_used_at > USE_EVERY:
         AccessToken.objects.filter(pk=token.pk).update(last_used_at=now)
-    given = Role(token.role)
-    return Admitted(token, given if held.includes(given) else held)
+    return Admitted(token, lower(given, held))

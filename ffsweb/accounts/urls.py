@@ -14,11 +14,14 @@ from django.urls import include, path
 
 from .access import member_view, public_view
 from .views import account as own
-from .views import joining
+from .views import joining, own_tokens
 
 own_urls = [
     path("", own.home, name="home"),
     path("sessions/end/", own.end_sessions, name="end_sessions"),
+    path("tokens/", own_tokens.listing, name="tokens"),
+    path("tokens/new/", own_tokens.create, name="token_new"),
+    path("tokens/<int:token>/revoke/", own_tokens.revoke, name="token_revoke"),
     path("first/<str:token>/", joining.first, name="first"),
     path("join/<str:token>/", joining.join, name="join"),
     path("new-password/<str:token>/", joining.new_password, name="new_password"),

@@ -33,12 +33,13 @@ def record(
     """Append one event to the chain, inside the caller's transaction: both are kept, or neither.
 
     ``action`` is ``noun.verb``; ``detail`` must be plain JSON and never hold a secret (a ``Secret`` raises
-    TypeError). From here to the end of the transaction the head of the chain is locked: record last, and wait for
-    nothing after it. Four queries.
+    TypeError). Of a ``request`` that came with an access token, the token is named. From here to the end of the
+    transaction the head of the chain is locked: record last, and wait for nothing after it. Four queries.
     """
     name = actor if isinstance(actor, str) else (actor.username if actor else SYSTEM)
     person = None if actor is None or isinstance(actor, str) else actor
-    detail_json = canonical(dict(detail or {}))
+    by_token = getattr(request, "token_name", "")
+    detail_json = canonical(dict(detail or {}) | ({"by_token": by_token} if by_token else {}))
     with transaction.atomic():
         head = _locked_head()
         entry = Entry(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 from django.http import HttpResponse
 from django.views.decorators.http import require_GET
@@ -25,11 +26,20 @@ def events(request: OperationRequest, operation_id: int) -> HttpResponse:
     if request.operation.finished and after >= ending.last_number(operation_id):
         return HttpResponse(status=204)  # a browser's EventSource comes no more (WHATWG HTML §9.2.3)
     user_id, session_key = request.user.pk, request.session.session_key
-    slot = slots.take(user_id)
+    return open_stream(
+        request, after=after, allowed=functools.partial(still_allowed, session_key, user_id, operation_id)
+    )
+
+
+def open_stream(
+    request: OperationRequest, *, after: int, allowed: Callable[[], bool], plain: bool = False
+) -> HttpResponse:
+    """The headers of an event stream of ``request.operation``, or 503. See ``stream.Admission``."""
+    operation_id = request.operation.pk
+    slot = slots.take(request.user.pk)
     if slot is None:
         return _no_stream("Too many logs are being watched here.")
-    allowed = functools.partial(still_allowed, session_key, user_id, operation_id)
-    if not route.hand_over(request, Admission(operation_id, after, allowed, slot)):
+    if not route.hand_over(request, Admission(operation_id, after, allowed, slot, plain=plain)):
         slot.release()
         return _no_stream("Lines come by themselves only where the dashboard runs as an ASGI application.")
     return HttpResponse(
@@ -40,7 +50,7 @@ def events(request: OperationRequest, operation_id: int) -> HttpResponse:
 
 def _no_stream(why: str) -> HttpResponse:
     return HttpResponse(
-        f"{why} The page goes on by asking now and then.\n",
+        f"{why} Ask for its lines now and then instead.\n",
         status=503,
         content_type="text/plain; charset=utf-8",
         headers={"Retry-After": RETRY_AFTER},

@@ -42,13 +42,15 @@ _threads = ThreadPoolExecutor(STREAM_THREADS, thread_name_prefix="stream")
 class Admission:
     """What a request was let in to: the lines of an operation after a number, for as long as ``allowed`` says so.
 
-    ``allowed`` asks the database and is called in a thread; the slot is given back when the stream ends.
+    ``allowed`` asks the database and is called in a thread; the slot is given back when the stream ends. ``plain``:
+    lines come as text instead of HTML, for programs; they are few, so each reads the database for itself.
     """
 
     operation_id: int
     after: int
     allowed: Callable[[], bool]
     slot: Slot
+    plain: bool = False
 
 
 class Viewer:
@@ -140,10 +142,14 @@ class Viewer:
 
     async def _lines(self, reader: Reader, cursor: int) -> tuple[int, bytes]:
         """The next lines after ``cursor``: from the reader, or, for a viewer far behind, from the database."""
+        operation_id = self._admission.operation_id
+        if self._admission.plain:
+            if reader.situation.last <= cursor:
+                return cursor, b""
+            return await in_thread(lambda: rendering.plain_batch(operation_id, after=cursor)) or (cursor, b"")
         kept = reader.event_after(cursor)
         if kept is not None:
             return kept
-        operation_id = self._admission.operation_id
         rows = await in_thread(lambda: rendering.rows(operation_id, after=cursor, limit=rendering.BATCH))
         # Lines that were pruned are gone for the reader too: an empty line in their place would be a lie.
         return rendering.batch([(row.number, row.encoded()) for row in rows]) or (cursor, b"")

@@ -117,6 +117,10 @@ PAGES = {
     "notify:project": ("alice", f"{P}/notifications/"),
     "notify:project@viewer": ("carol", f"{P}/notifications/"),
     "accounts:home": ("alice", "/account/"),
+    "accounts:tokens": ("alice", "/account/tokens/"),
+    "accounts:tokens@empty": ("carol", "/account/tokens/"),
+    "accounts:token_new": ("alice", "/account/tokens/new/"),
+    "api_docs": ("alice", "/api/docs"),
     "accounts:join": ("", "/account/join/{join}/"),
     "accounts:new_password": ("", "/account/new-password/{new_password}/"),
     "accounts:first@spent": ("", "/account/first/no-such-token/"),
@@ -140,6 +144,7 @@ NO_PAGES = {
     "upload_finish", "upload_discard", "store_collect", "projects:token_revoke", "registry_login_set",
     "registry_login_remove", "registry_ping", "registry_token", "registry_repository", "notify:mail_test",
     "notify:mail_remove", "notify:mail_again", "notify:address_add", "notify:address_drop", "notify:choose",
+    "accounts:token_revoke", "api_openapi",
     "certificates:acknowledge", "certificates:snooze", "certificates:label", "certificates:chain", "certificates:csv", "served_csv", "served_project_csv", "certificates:request_csr",
 }  # fmt: skip
 SECOND_FACTOR = (

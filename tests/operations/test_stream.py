@@ -15,8 +15,9 @@ from django.conf import settings
 from django.db import connections
 from django.utils import timezone
 
-from ffsweb.accounts.models import Membership
-from ffsweb.operations import ending, runner, slots, tail, wakeup
+from ffsweb.accounts import tokens
+from ffsweb.accounts.models import Membership, Role
+from ffsweb.operations import ending, runner, slots, stream, tail, wakeup
 from ffsweb.operations.context import Context
 from ffsweb.operations.contract import Outcome
 from ffsweb.operations.models import LogLine, Operation
@@ -363,5 +364,28 @@ def test_a_nonsense_cursor_is_the_beginning(enqueue, carol, after):
             f"/operations/{operation.pk}/events?after={after.replace('١', '%D9%A1')}", cookie
         ) as viewer:
             await viewer.until(lambda it: it.numbers() == [1])
+
+    in_loop(main)
+
+
+def test_a_program_with_a_token_gets_lines_as_text_until_the_token_is_withdrawn(enqueue, carol, monkeypatch):
+    monkeypatch.setattr(stream, "ALLOWED_EVERY", 0.2)
+    operation = enqueue("never")
+    made = tokens.make(actor=carol, project=operation.project, name="ci", role=Role.VIEWER, days=7)
+    write(operation, "\x1b[31m<b>line 1", "line 2")
+    path = f"/api/v1/operations/{operation.pk}/events?after=1"
+
+    async def main() -> None:
+        refused = await fetch(path)
+        assert (refused.status, refused.answer["content-type"]) == (401, "application/problem+json")
+        async with Exchange(path, headers={"authorization": f"Bearer {made.text}"}) as program:
+            await program.until(lambda it: it.lines())
+            await later(write)(operation, "\x1b[31m<b>line 3")
+            await program.until(lambda it: len(it.lines()) == 2, seconds=5)
+            await later(tokens.revoke)(made.token, actor=carol)
+            await program.until(lambda it: it.over, seconds=5)
+        assert [line["number"] for line in program.lines()] == [2, 3]
+        assert program.lines()[-1]["text"] == "<b>line 3"
+        assert not ended(program)
 
     in_loop(main)

@@ -147,3 +147,49 @@ def test_the_page_offers_other_projects_only_where_there_are_some(visit: Visit, 
     Membership.objects.create(user=bob, project=other, role=Role.VIEWER)
     ask(visit(bob), also_reads=[other.pk])
     assert list(AccessToken.objects.get().also_reads.all()) == [other]
+
+
+OWN = "/account/tokens/"
+
+
+def test_a_token_for_all_projects_is_made_on_the_accounts_page(visit: Visit, bob: User) -> None:
+    browser = visit(bob)
+    assert_well_made(browser.get(f"{OWN}new/").content.decode())
+    page = browser.post(f"{OWN}new/", {"name": "laptop", "role": "admin", "days": "30"}).content.decode()
+    assert_well_made(page)
+    text = TOKEN.findall(page)[0]
+    assert AccessToken.objects.get().project is None
+    listed = browser.get(OWN).content.decode()
+    assert_well_made(listed)
+    assert "all of yours" in listed and text not in listed
+    assert AuditEvent.objects.get(action="token.make").project is None
+
+
+def test_it_acts_in_each_project_as_far_as_its_maker(bob: User, project: Project) -> None:
+    other = Project.objects.create(name="other")
+    text = tokens.make(actor=bob, project=None, name="laptop", role=Role.ADMIN, days=7).text
+    admitted = tokens.admit_bearer(text)
+    assert (admitted.role_in(project), admitted.role_in(other)) == (Role.OPERATOR, None)
+    assert admitted.may("serbest", Role.OPERATOR) and not admitted.may("serbest", Role.ADMIN)
+    assert not admitted.may("other", Role.VIEWER) and not admitted.may("nowhere", Role.VIEWER)
+    Membership.objects.create(user=bob, project=other, role=Role.ADMIN)
+    assert admitted.role_in(other) is Role.ADMIN and admitted.reads("other")
+    low = tokens.admit_bearer(tokens.make(actor=bob, project=None, name="low", role=Role.VIEWER, days=7).text)
+    assert low.role_in(other) is Role.VIEWER and not low.may("other", Role.OPERATOR)
+
+
+def test_layers_of_another_project_are_no_right_to_call_the_api_for_it(bob: User, project: Project) -> None:
+    other = Project.objects.create(name="other")
+    Membership.objects.create(user=bob, project=other, role=Role.ADMIN)
+    admitted = tokens.admit_bearer(made(bob, project, also_reads=[other]).text)
+    assert (admitted.role_in(project), admitted.role_in(other)) == (Role.OPERATOR, None)
+
+
+def test_own_tokens_are_withdrawn_by_their_maker_alone(
+    visit: Visit, bob: User, alice: User, project: Project
+) -> None:
+    token = tokens.make(actor=bob, project=None, name="laptop", role=Role.VIEWER, days=7).token
+    assert visit(alice).post(f"{OWN}{token.pk}/revoke/").status_code == 404
+    assert "laptop" not in visit(alice).get(f"{PAGE}").content.decode()
+    assert visit(bob).post(f"{OWN}{token.pk}/revoke/").status_code == 303
+    assert visit(bob).post(f"{OWN}{token.pk}/revoke/", follow=True).content.decode().count("was withdrawn already")

@@ -1,0 +1,25 @@
+"""The API: what its parts offer, below ``/api/v1/``, and its description."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern
+
+from certificates import api as certificates
+from deployments.api import content, instances, nodes, plans
+from ffsweb.rest import describing, operations, projects
+from ffsweb.rest.interface import Interface
+
+VERSION = "1"
+
+api = Interface(
+    title="ffsweb",
+    version=VERSION,
+    description="What the pages of ffsweb do, for programs.",
+    urls_namespace="api",
+)
+api.mount(part.router for part in (projects, nodes, instances, content, plans, operations, certificates))
+
+urlpatterns: list[URLPattern] = [
+    *api.addresses("v1/"),
+    *describing.addresses(api),
+]

@@ -1,0 +1,88 @@
+"""What a function of the API takes: said beside it, checked before it is called, denied where nothing is said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+
+from ffsweb.accounts.access import FindProject
+from ffsweb.accounts.models import Project, Role
+from ffsweb.web.problems import Problem
+
+from .caller import caller_of
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """The lowest role in the project of the address; None where any token does, and rows are chosen by it."""
+
+    role: Role | None
+    of: FindProject | None = None
+
+
+def needs(role: Role, *, of: FindProject | None = None) -> Callable[[Function], Function]:
+    """For tokens with at least ``role`` in one project; sets ``request.project`` and ``request.role``.
+
+    The project is the one named in the address, or what ``of`` finds, as in ``accounts.access.project_view``.
+    """
+    return lambda function: _marked(function, Needs(role, of))
+
+
+def any_token(function: Function) -> Function:
+    """For every token that counts; the function shows only what belongs to ``request.caller.projects()``."""
+    return _marked(function, Needs(None))
+
+
+def needs_of(function: Callable[..., Any]) -> Needs:
+    """What it said. Raises ImproperlyConfigured if it said nothing."""
+    found = getattr(function, "needs", None)
+    if not isinstance(found, Needs):
+        raise ImproperlyConfigured(f"{function.__module__}.{function.__qualname__} does not say who may call it.")
+    return found
+
+
+def admitting(by_method: Mapping[str, Needs]) -> Callable[[HttpRequest, dict[str, Any]], HttpResponse | None]:
+    """For ``accounts.access.token_view``: lets in whose token may, and sets ``request.caller`` and ``request.user``.
+
+    Who is no member of the project is told that there is nothing (404), as on the pages. Up to five queries.
+    """
+
+    def admit(request: HttpRequest, kwargs: dict[str, Any]) -> HttpResponse | None:
+        try:
+            caller = caller_of(request)
+            if any("\0" in value for values in request.GET.lists() for value in (values[0], *values[1])):
+                raise Problem(422, "There is a NUL in the address.")
+        except Problem as problem:
+            return problem.response()
+        request.caller = caller  # type: ignore[attr-defined]
+        request.user = caller.user
+        request.token_name = caller.admitted.token.name  # type: ignore[attr-defined]
+        needed = by_method.get(request.method or "")
+        if needed is not None and needed.role is not None:
+            _admit_to_project(request, kwargs, needed)
+        return None
+
+    return admit
+
+
+def _admit_to_project(request: Any, kwargs: dict[str, Any], needed: Needs) -> None:
+    project = needed.of(request, **kwargs) if needed.of else Project.objects.filter(name=kwargs["project"]).first()
+    held = request.caller.admitted.role_in(project) if project else None
+    if held is None:
+        raise Http404("There is no such project, or this access token is not for it.")
+    if needed.role and not held.includes(needed.role):
+        raise PermissionDenied(
+            f"This token acts as {held.label} in {project.name}; this takes {needed.role.label}. Nothing was done."
+        )
+    request.project, request.role = project, held
+
+
+def _marked(function: Function, what: Needs) -> Function:
+    function.needs = what  # type: ignore[attr-defined]
+    return function
