@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from certificates.views import alerts, arrival, certificate, inventory, making
+from certificates.views import alerts, arrival, certificate, inventory, making, renewal
 
 app_name = "certificates"
 
@@ -28,5 +28,8 @@ urlpatterns = [
     path(_C + "label/", certificate.label, name="label"),
     path(_C + "chain.pem", certificate.chain, name="chain"),
     path(_C + "replace/", arrival.replace, name="replace"),
+    path(_C + "renewal/", renewal.choose, name="renewal"),
+    path(_C + "renewal/failed/", renewal.failed, name="renewal_failed"),
+    path(_C + "renewal/anew/", renewal.count_anew, name="renewal_anew"),
     path(_C + "remove/", certificate.remove, name="remove"),
 ]

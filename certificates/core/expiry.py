@@ -79,6 +79,12 @@ class Word:
     over: bool = False
 
 
+def due_by_default(not_before: datetime, not_after: datetime) -> datetime:
+    """When a machine is to have renewed a certificate, if nobody said: with a third of its life left, as the usual
+    programs do it."""
+    return not_after - (not_after - not_before) / 3
+
+
 def rungs(lifetime: timedelta) -> tuple[Rung, ...]:
     """The rungs of a certificate that somebody uploaded: those beyond half of its life are left out."""
     return (*(rung for rung, days in DAYS.items() if timedelta(days=days) * 2 <= lifetime), Rung.EXPIRED)

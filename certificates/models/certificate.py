@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from django.db import models
 from django.urls import reverse
 
+from certificates.core.expiry import due_by_default
 from certificates.core.findings import Level, time_level
 from ffsweb.accounts.models import Project
 
@@ -35,7 +36,10 @@ class Source(models.TextChoices):
 
 
 class Certificate(models.Model):
-    """One certificate with its chain and its sealed private key; only its label is changed after it was made."""
+    """One certificate with its chain and its sealed private key.
+
+    Only its label is changed after it was made, and who renews it.
+    """
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="certificates")
     label = models.CharField(max_length=80)
@@ -64,6 +68,13 @@ class Certificate(models.Model):
         default=True, help_text="Whether the sealed key is bound to the public key, or (older rows) the certificate."
     )
     sealed_passphrase = models.BinaryField(help_text="What opens server.key.enc on a node; sealed for the worker.")
+    automatic = models.BooleanField(default=False, help_text="A machine renews it.")
+    renew_by = models.DateTimeField(
+        null=True, blank=True, help_text="When the next one is to be here; empty: with a third of its life left."
+    )
+    renewal_failures = models.PositiveIntegerField(default=0, help_text="Since it came.")
+    renewal_failed_at = models.DateTimeField(null=True, blank=True)
+    renewal_error = models.CharField(max_length=500, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     created_by = models.CharField(max_length=150, blank=True)
 
@@ -103,6 +114,11 @@ class Certificate(models.Model):
     def days_left(self, now: datetime) -> int:
         """Whole days until it expires, rounded down; negative once it has."""
         return (self.not_after - now) // timedelta(days=1)
+
+    @property
+    def renewal_due(self) -> datetime:
+        """When the next one is to be here."""
+        return self.renew_by or due_by_default(self.not_before, self.not_after)
 
     def time_level(self, now: datetime) -> Level | None:
         """How near its end it is (see ``core.findings.time_level``)."""

@@ -53,7 +53,6 @@ def upload_certificate(
     waiting = _waiting(project)
     now = datetime.now(UTC)
     pair = read_pair(chain, key, passphrase, now=now, rounds=rounds, waiting=waiting, open_store=apart.to_pem)
-    label = replaces.label if replaces else label
     certificate = store_pair(
         pair, project=project, actor=actor, label=label, source=Source.UPLOAD, replaces=replaces, request=request
     )
@@ -109,9 +108,10 @@ def store_pair(
                 sealed_key = sealer.seal(Secret(pair.key_pem), key_context(project.pk, pair.public_key))
             certificate = Certificate.objects.create(
                 project=project,
-                label=(label or pair.subject or pair.fingerprint[:12])[:LABEL],
+                label=(replaces.label if replaces else label or pair.subject or pair.fingerprint[:12])[:LABEL],
                 source=source,
                 replaces=replaces,
+                automatic=replaces is not None and replaces.automatic,
                 fingerprint=pair.fingerprint,
                 public_key=pair.public_key,
                 subject=pair.subject,

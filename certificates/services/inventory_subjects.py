@@ -20,8 +20,9 @@ def of_inventory(project: Project, now: datetime) -> list[Subject]:
     """The certificates of ``project`` of which there may be something to tell. Three queries."""
     newer = Certificate.objects.filter(replaces=OuterRef("pk"), not_after__gt=now)
     being_told = Alert.objects.filter(is_open=True).exclude(certificate=None).values("certificate")
+    wanted = Q(automatic=True) | Q(not_after__lte=now + BEGINS) | Q(pk__in=being_told)
     rows = (
-        Certificate.objects.filter(Q(not_after__lte=now + BEGINS) | Q(pk__in=being_told), project=project)
+        Certificate.objects.filter(wanted, project=project)
         .annotate(is_replaced=Exists(newer))
         .defer("chain_pem", "sealed_key", "sealed_passphrase")
         .select_related("project")
@@ -33,14 +34,22 @@ def of_inventory(project: Project, now: datetime) -> list[Subject]:
 
 def _subject(row: Certificate, *, is_replaced: bool) -> Subject:
     users = [str(service) for service in row.services.all()]
+    automatic = row.automatic and not is_replaced  # else it was renewed, and somebody has to rotate its users
     return Subject(
         kind=Kind.EXPIRY,
         key=f"certificate:{row.pk}",
         label=f"certificate {row.label}",
         path=row.get_absolute_url(),
         facts=facts_line(row, users, is_replaced=is_replaced),
-        todo=_todo(is_replaced=is_replaced),
-        life=Facts(row.not_before, row.not_after, gone=is_replaced and not users),
+        todo=_todo(row, is_replaced=is_replaced),
+        life=Facts(
+            row.not_before,
+            row.not_after,
+            gone=is_replaced and not users,
+            automatic=automatic,
+            renewal_due=row.renewal_due,
+            failures=row.renewal_failures,
+        ),
         certificate=row.pk,
     )
 
@@ -54,13 +63,20 @@ def facts_line(row: Certificate, users: Sequence[str], *, is_replaced: bool) -> 
         f"used by {', '.join(users[:_USERS]) or 'nothing'}{more}",
         f"SHA-256 {row.fingerprint[:16]}…",
         "a newer one is in the inventory" if is_replaced else "",
+        f"a machine was to renew it by {row.renewal_due:%Y-%m-%d}" if row.automatic and not is_replaced else "",
+        f"that failed {row.renewal_failures} times" if row.automatic and row.renewal_failures > 1 else "",
     )
     return "; ".join(part for part in parts if part)
 
 
-def _todo(*, is_replaced: bool) -> str:
+def _todo(row: Certificate, *, is_replaced: bool) -> str:
     if is_replaced:
         return "The newer certificate is here: rotate the services that use the old one to it."
+    if row.automatic:
+        return (
+            "See why the machine that renews it did not: its page says what was noted. Or get a renewed one by hand, "
+            "upload it on its page (Replace), and rotate the services that use it."
+        )
     return (
         "Get a renewed certificate, upload it on the page of the old one (Replace), and rotate the services that use "
         "it. If somebody looks after it, acknowledge it there; remove what nothing needs."

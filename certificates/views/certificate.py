@@ -12,6 +12,7 @@ from certificates.core.details import describe_chain
 from certificates.core.findings import findings
 from certificates.forms import LabelForm
 from certificates.models import Certificate
+from certificates.renewal_forms import FailureForm, RenewedByForm
 from certificates.services import inventory
 from ffsweb.accounts.access import ProjectRequest, project_view
 from ffsweb.accounts.models import Role
@@ -23,17 +24,17 @@ from ffsweb.web.htmx import go
 @require_safe
 def detail(request: ProjectRequest, project: str, certificate: int) -> HttpResponse:
     """Everything that stands in it, what is to be known of it, and who uses it. A fixed number of queries."""
-    return _page(request, _found(request, certificate), LabelForm())
+    return page(request, found_or_404(request, certificate))
 
 
 @project_view(Role.ADMIN)
 @require_POST
 def label(request: ProjectRequest, project: str, certificate: int) -> HttpResponse:
     """Give it another label."""
-    found = _found(request, certificate)
+    found = found_or_404(request, certificate)
     form = LabelForm(posted(request))
     if not form.is_valid():
-        return _page(request, found, form, status=422)
+        return page(request, found, label=form, status=422)
     inventory.rename_certificate(
         certificate=found, label=form.cleaned_data["label"], actor=request.user, request=request
     )
@@ -45,7 +46,7 @@ def label(request: ProjectRequest, project: str, certificate: int) -> HttpRespon
 @require_safe
 def chain(request: ProjectRequest, project: str, certificate: int) -> HttpResponse:
     """The public half, as PEM: certificate and issuers. The key has no such address."""
-    found = _found(request, certificate)
+    found = found_or_404(request, certificate)
     answer = HttpResponse(found.chain_pem, content_type="application/x-pem-file")
     answer["Content-Disposition"] = f'attachment; filename="chain-{found.fingerprint[:16]}.pem"'
     return answer
@@ -55,7 +56,7 @@ def chain(request: ProjectRequest, project: str, certificate: int) -> HttpRespon
 @require_http_methods(["GET", "POST"])
 def remove(request: ProjectRequest, project: str, certificate: int) -> HttpResponse:
     """Remove a certificate that no service uses."""
-    found = _found(request, certificate)
+    found = found_or_404(request, certificate)
     if request.method == "POST":
         try:
             inventory.remove_certificate(certificate=found, actor=request.user, request=request)
@@ -68,12 +69,22 @@ def remove(request: ProjectRequest, project: str, certificate: int) -> HttpRespo
     return render(request, "certificates/remove.html", {"certificate": found, "users": users})
 
 
-def _found(request: ProjectRequest, certificate: int) -> Certificate:
+def found_or_404(request: ProjectRequest, certificate: int) -> Certificate:
+    """A certificate of the project."""
     rows = Certificate.objects.select_related("project", "replaces__project")
     return get_object_or_404(rows, project=request.project, pk=certificate)
 
 
-def _page(request: ProjectRequest, found: Certificate, form: LabelForm, *, status: int = 200) -> HttpResponse:
+def page(
+    request: ProjectRequest,
+    found: Certificate,
+    *,
+    label: LabelForm | None = None,
+    renewal: RenewedByForm | None = None,
+    failure: FailureForm | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    """The page of ``found``, with the form that was filled in wrongly, if one was."""
     now = timezone.now()
     described = describe_chain(found.chain_pem)
     context = {
@@ -86,7 +97,9 @@ def _page(request: ProjectRequest, found: Certificate, form: LabelForm, *, statu
         "users": found.services.select_related("node", "project"),
         "newer": found.replaced_by.select_related("project").order_by("-created_at"),
         "alert": found.alerts.filter(is_open=True).first(),
-        "form": form,
+        "form": label or LabelForm(),
+        "renewal": renewal or RenewedByForm(certificate=found),
+        "failure": failure or FailureForm(),
         "now": now,
     }
     return render(request, "certificates/detail.html", context, status=status)

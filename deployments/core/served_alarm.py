@@ -9,13 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from .served import MATCH, MISMATCH
+from .served import MATCH, UNKNOWN
 
 WRONG = timedelta(minutes=30)
 """Three looks that saw another certificate."""
 NOT_DEPLOYED = timedelta(days=1)
 """Another one was chosen, and not deployed: somebody may have put it off to the evening."""
 UNSEEN = timedelta(hours=12)
+USUAL_DAYS = (7, 47, 90, 100, 200, 398, 825)
+"""How long certificates of public authorities live, or lived."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +42,19 @@ def after(before: Watched, state: str, reason: str, now: datetime, *, held: bool
     if held:
         wrong, unseen = before.wrong_since and now, before.unseen_since and now
         return replace(before, wrong_since=wrong, unseen_since=unseen)
-    if state == MISMATCH:
-        return Watched(before.wrong_since or now, reason, pending)
-    return replace(before, unseen_since=before.unseen_since or now, unseen=reason)
+    if state == UNKNOWN:
+        return replace(before, unseen_since=before.unseen_since or now, unseen=reason)
+    return Watched(before.wrong_since or now, reason, pending)
+
+
+def life_begins(not_before: datetime | None, not_after: datetime, first_seen: datetime) -> datetime:
+    """When the life of a certificate began, of which half and third count. Guessed if it was not read: it lives as
+    long as the shortest-lived of the usual ones that could have that much left; a guess is late, never early."""
+    if not_before is not None:
+        return not_before
+    left = not_after - first_seen
+    lives = (timedelta(days=days) for days in USUAL_DAYS)
+    return not_after - next((life for life in lives if life >= left), left)
 
 
 def is_wrong(watched: Watched, now: datetime, *, running: datetime) -> bool | None:

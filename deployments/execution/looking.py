@@ -42,7 +42,7 @@ Saw = list[tuple[Service, Look]]
 def due(now: datetime) -> list[Service]:
     """Services with a certificate and a live release that nobody looked at for a while. Two queries."""
     eldest = now - EVERY * (1 + random.uniform(-JITTER, JITTER))  # noqa: S311 - spreads load, no secret
-    rows = Service.objects.filter(certificate__isnull=False, live_release__isnull=False, stopped_at=None)
+    rows = Service.objects.with_certificate().filter(live_release__isnull=False, stopped_at=None)
     never = Q(served__at__isnull=True) | Q(served__node_at__isnull=True)  # so it is if there is no row, too
     rows = rows.filter(never | Q(served__at__lt=eldest) | Q(served__node_at__lt=eldest))
     return _loaded(rows.order_by(F("served__at").asc(nulls_first=True), "pk")[:MOST])
@@ -99,6 +99,8 @@ def keep(service: Service, saw: Look, side: str = OUTSIDE) -> None:
         "error": saw.error[:ERROR],
     }
     defaults = {f"{side}{name}": value for name, value in fields.items()}
+    if side == OUTSIDE:
+        defaults["not_before"] = saw.not_before
     Served.objects.update_or_create(service_id=service.pk, defaults=defaults)
 
 

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The certificate that ``port`` serves: SHA-256 of its DER form in hex, and its end (UTC) if it can be read.
+    """The certificate that ``port`` serves: SHA-256 of its DER form in hex; its end and beginning (UTC) if
+    they can be read.
 
     Or ``error``, a sentence that says why none was seen; then ``port`` is 0.
     """
@@ -35,6 +36,7 @@ class Look:
     fingerprint: str = ""
     not_after: datetime | None = None
     error: str = ""
+    not_before: datetime | None = None
 
 
 def look(
@@ -49,7 +51,8 @@ def look(
         question = _Handshake(Probe(DASHBOARD, HealthCheck(HTTPS, port), address), seconds, name)
         answer = question.answer(stop)
         if question.der:
-            return Look(port, hashlib.sha256(question.der).hexdigest(), _end(question.der))
+            begin, end = _life(question.der)
+            return Look(port, hashlib.sha256(question.der).hexdigest(), end, not_before=begin)
         said.append(f"port {port} {answer.said}")
     return Look(error=f"{'; '.join(said)}." if said else "it publishes no TCP port.")
 
@@ -86,7 +89,8 @@ class _Handshake(Question):
         return True, "showed no certificate"
 
 
-def _end(der: bytes) -> datetime | None:
-    with suppress(Exception):  # whoever answers made it: any fault in it means that its end is not known
-        return x509.load_der_x509_certificate(der).not_valid_after_utc
-    return None
+def _life(der: bytes) -> tuple[datetime | None, datetime | None]:
+    with suppress(Exception):  # whoever answers made it: any fault in it means that its life is not known
+        read = x509.load_der_x509_certificate(der)
+        return read.not_valid_before_utc, read.not_valid_after_utc
+    return None, None

@@ -36,6 +36,7 @@ class ServiceForm(forms.ModelForm):
             "name",
             "ports",
             "certificate",
+            "own_renewal",
             "supervision",
             "probe",
             "watchdog",
@@ -45,6 +46,7 @@ class ServiceForm(forms.ModelForm):
             "health_from",
         ]
         labels = {
+            "own_renewal": "A certificate of its own",
             "supervision": "Supervision",
             "probe": "Probe",
             "watchdog": "Watchdog",
@@ -56,6 +58,8 @@ class ServiceForm(forms.ModelForm):
         help_texts = {
             "name": "Its instance name on the node, such as www.",
             "certificate": "What the container finds under /ffs/certs.",
+            "own_renewal": "Who renews the certificate that it serves, if that is not the inventory's. Not said: it "
+            "is told that it serves another one, and its end as that of one that a machine renews.",
             "supervision": "Who says that it is ready and well.",
             "probe": "For programs that write no heartbeats: what the supervisor asks inside the container, such as "
             "http://127.0.0.1:8080/healthz or tcp:127.0.0.1:5432.",

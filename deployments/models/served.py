@@ -54,6 +54,7 @@ class Served(models.Model):
     at = models.DateTimeField(null=True, blank=True, help_text="When the dashboard looked.")
     port = models.PositiveIntegerField(default=0, help_text="The host's port that served it; 0: none did.")
     fingerprint = models.CharField(max_length=64, blank=True, help_text="SHA-256 of the DER form, 64 hex digits.")
+    not_before = models.DateTimeField(null=True, blank=True, help_text="Only the dashboard reads it.")
     not_after = models.DateTimeField(null=True, blank=True)
     error = models.CharField(max_length=ERROR, blank=True, help_text="Why no certificate was seen.")
     node_at = models.DateTimeField(null=True, blank=True, help_text="When the node looked.")

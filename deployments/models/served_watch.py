@@ -12,7 +12,7 @@ _FIELDS = ("wrong_since", "wrong", "pending", "unseen_since", "unseen")
 
 
 class ServedWatch(models.Model):
-    """Since when something is wrong with what a service serves.
+    """Since when something is wrong with what a service serves, and the certificate that was seen last.
 
     ``Served`` is what one look showed, and goes whenever it may have changed; this stays.
     """
@@ -23,6 +23,10 @@ class ServedWatch(models.Model):
     pending = models.BooleanField(default=False, help_text="Another one was chosen, and not deployed.")
     unseen_since = models.DateTimeField(null=True, help_text="Since when nobody could see what it serves.")
     unseen = models.CharField(max_length=600, blank=True)
+    fingerprint = models.CharField(max_length=64, blank=True, help_text="The certificate that was seen last.")
+    first_seen_at = models.DateTimeField(null=True)
+    not_before = models.DateTimeField(null=True, help_text="Empty: not known.")
+    not_after = models.DateTimeField(null=True)
 
     class Meta:
         ordering = ["pk"]
@@ -35,9 +39,9 @@ class ServedWatch(models.Model):
         """What the policy needs to know."""
         return Watched(self.wrong_since, self.wrong, self.pending, self.unseen_since, self.unseen)
 
-    def store(self, watched: Watched) -> None:
-        """Keep ``watched``, unless another worker was faster. No query if that is known already."""
-        new: dict[str, Any] = {name: getattr(watched, name) for name in _FIELDS}
+    def store(self, watched: Watched, **seen: Any) -> None:
+        """Keep ``watched`` and what was ``seen``, unless another worker was faster. No query if nothing is new."""
+        new: dict[str, Any] = {name: getattr(watched, name) for name in _FIELDS} | seen
         changed = {name: value for name, value in new.items() if getattr(self, name) != value}
         if not changed:
             return

@@ -37,12 +37,24 @@ class HealthFrom(models.TextChoices):
     BOTH = BOTH, "Both"
 
 
+class Renewal(models.TextChoices):
+    """Who renews a certificate that a service serves and the inventory does not have."""
+
+    UNSAID = "", "Not said"
+    MACHINE = "machine", "The application or a machine: that it serves its own is as it should be"
+    PEOPLE = "people", "Somebody, by hand"
+
+
 class ServiceQuerySet(models.QuerySet["Service"]):
     """Sets of services."""
 
     def visible_to(self, user: User) -> ServiceQuerySet:
         """The services of the projects that ``user`` may see."""
         return self.filter(project__in=Project.objects.visible_to(user))
+
+    def with_certificate(self) -> ServiceQuerySet:
+        """Those with a certificate of the inventory, or of which somebody said that they have one of their own."""
+        return self.exclude(certificate=None, own_renewal=Renewal.UNSAID)
 
 
 class Service(Watched):
@@ -74,6 +86,7 @@ class Service(Watched):
     certificate = models.ForeignKey(
         "certificates.Certificate", null=True, blank=True, on_delete=models.RESTRICT, related_name="services"
     )
+    own_renewal = models.CharField(max_length=8, choices=Renewal.choices, default=Renewal.UNSAID, blank=True)
     desired_release = models.ForeignKey(
         "deployments.Release", null=True, blank=True, on_delete=models.SET_NULL, related_name="desired_by"
     )

@@ -50,6 +50,7 @@ def test_a_handshake_shows_which_certificate_is_served_and_until_when() -> None:
         seen = look("127.0.0.1", [port], name="www.example.org", stop=threading.Event())
     assert (seen.port, seen.fingerprint, seen.error) == (port, fingerprint(server()), "")
     assert seen.not_after == server().certificate.not_valid_after_utc
+    assert seen.not_before == server().certificate.not_valid_before_utc
 
 
 def test_an_expired_certificate_is_seen_like_any_other() -> None:

@@ -267,3 +267,78 @@ def test_two_clocks_at_once_tell_once(www: Service, clock: Traveller) -> None:
     assert subjects() == ["serbest: www@node-a serves another certificate than it should"]
     assert ServedWatch.objects.count() == 1
     assert isinstance(Message.objects.get().created_at, datetime)
+
+
+def own(www: Service, renewal: str, *, keep: bool = False) -> None:
+    """Somebody said that the application has a certificate of its own."""
+    fields = {} if keep else {"certificate": None}
+    Service.objects.filter(pk=www.pk).update(own_renewal=renewal, **fields)
+    if not keep:
+        Certificate.objects.all().delete()
+
+
+def serves_own(service: Service, fingerprint: str, left: timedelta) -> None:
+    end = timezone.now() + left
+    fields = {"at": timezone.now(), "port": 443, "fingerprint": fingerprint, "not_after": end, "error": ""}
+    Served.objects.update_or_create(service=service, defaults=fields)
+
+
+def days_pass(clock: Traveller, days: int, service: Service, fingerprint: str, left: timedelta) -> None:
+    """Every four hours a look, and a tick of the clock in the project's part of the hour."""
+    clock.move_to(timezone.now().replace(minute=service.project_id % alerts.SLOTS * 10))
+    for hour in range(0, days * 24, 4):
+        clock.shift(4 * HOUR)
+        serves_own(service, fingerprint, left - (hour + 4) * HOUR)
+        tick()
+
+
+def test_a_certificate_that_the_application_renews_is_silent_until_that_is_overdue(
+    www: Service, clock: Traveller
+) -> None:
+    own(www, "machine")
+    days_pass(clock, 59, www, "1" * 64, 90 * DAY)
+    days_pass(clock, 59, www, "2" * 64, 90 * DAY)
+    assert subjects() == []
+    days_pass(clock, 32, www, "2" * 64, 31 * DAY)
+    assert [text.removeprefix("serbest: the certificate that www@node-a serves ") for text in subjects()] == [
+        "is not renewed by itself and expires in 28 days",
+        "expires in 7 days",
+        "expires in 3 days",
+        "expires in 1 day",
+        f"expired on {timezone.now() - DAY:%Y-%m-%d}",
+    ]
+    assert "say so on the service's form" in Message.objects.order_by("pk")[0].text
+    days_pass(clock, 1, www, "3" * 64, 90 * DAY)
+    assert subjects()[5:] == ["serbest: the certificate that www@node-a serves is not served any more"]
+
+
+def test_one_that_somebody_renews_by_hand_is_told_like_one_of_the_inventory(www: Service, clock: Traveller) -> None:
+    own(www, "people")
+    days_pass(clock, 17, www, "1" * 64, 31 * DAY)
+    assert [text.split("serves ")[1] for text in subjects()] == ["expires in 14 days"]
+    own(www, "")
+    tick()
+    assert "is not served any more" in subjects()[-1]
+
+
+def test_an_application_with_its_own_certificate_is_no_mismatch_if_somebody_said_so(
+    www: Service, clock: Traveller
+) -> None:
+    own(www, "machine", keep=True)
+    look_for(clock, DAY, www, fingerprint=OTHER)
+    assert subjects() == []
+
+
+def test_one_that_was_replaced_and_is_still_served_is_told_of(
+    www: Service, described: Described, clock: Traveller
+) -> None:
+    old = www.certificate
+    assert old is not None
+    new = described.certificate(issue("new", names=("www.example.org",)))
+    Certificate.objects.filter(pk=new.pk).update(replaces=old)
+    Service.objects.filter(pk=www.pk).update(certificate=new)
+    own(www, "people", keep=True)
+    days_pass(clock, 2, www, old.fingerprint, 8.5 * DAY)
+    told = "serbest: the certificate that www@node-a serves expires in {} days"
+    assert subjects()[:1] == [told.format(8)]
+    assert told.format(7) in "".join(subjects()), "not twice as often because the dashboard has it too"
