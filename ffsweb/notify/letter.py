@@ -9,12 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from django.utils.html import format_html, format_html_join
+from django.utils.safestring import mark_safe
 
 SUBJECT = 150
 LINE = 500
 BLOCK = 4000
 FACTS = 100
 """Characters of a subject, of a fact and of a paragraph; facts in one letter. More is cut, and a mark shows it."""
+
+_HEAD = mark_safe(
+    '<meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">'
+    "<style>:root{color-scheme:light dark}.quiet{color:#555}"
+    "@media(prefers-color-scheme:dark){.quiet{color:#bbb}a{color:#8ab4f8}}</style>"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +59,20 @@ class Letter:
         """The same as HTML, without pictures, scripts or anything to be fetched."""
         rows = format_html_join(
             "\n",
-            '<tr><td style="padding:2px 12px 2px 0;color:#555;vertical-align:top">{}</td><td>{}</td></tr>',
+            '<tr><td class="quiet" style="padding:2px 12px 2px 0;vertical-align:top;min-width:6em">{}</td>'
+            '<td style="overflow-wrap:anywhere">{}</td></tr>',
             self._facts(),
         )
         facts = format_html("<table>{}</table>\n", rows) if rows else ""
         todo = paragraph(self.todo)
         address = f"{base_url}{self.path}"
         return format_html(
-            '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{}</title></head>'
-            '<body style="font-family:sans-serif;line-height:1.5;max-width:40em">\n'
-            '<p style="white-space:pre-line">{}</p>\n{}{}{}<p style="color:#555;font-size:smaller">{}</p>\n'
-            "</body></html>\n",
+            '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{}</title>{}</head>'
+            '<body style="font-family:sans-serif;line-height:1.5;max-width:40em;overflow-wrap:anywhere">\n'
+            '<p style="white-space:pre-line">{}</p>\n{}{}{}'
+            '<p class="quiet" style="font-size:smaller">{}</p>\n</body></html>\n',
             self.title(),
+            _HEAD,
             paragraph(self.happened),
             facts,
             format_html('<p style="white-space:pre-line"><b>What to do:</b> {}</p>\n', todo) if todo else "",

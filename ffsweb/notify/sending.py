@@ -14,14 +14,14 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import structlog
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils import timezone
 
 from ffsweb.operations.stopping import process
 from ffsweb.sealed import SealedError
 
 from . import server as servers
-from .backoff import pause_after
+from .backoff import PATIENCE, SERVER_PATIENCE, pause_after
 from .letter import one_line
 from .models import Message
 from .smtp import Later, Line, Refused, ServerProblem, line
@@ -98,8 +98,7 @@ class _Tick:
             waits_for_server=False,
         )  # fmt: skip
         if self._sent == 0:  # the server is there: what waited for it need not wait longer
-            waiting = Message.objects.queued().filter(waits_for_server=True)
-            waiting.update(next_at=timezone.now(), waits_for_server=False)
+            Message.objects.queued().filter(waits_for_server=True).update(next_at=timezone.now())
         self._sent += 1
 
 
@@ -109,7 +108,7 @@ def claim(pk: int, now: datetime) -> Message | None:
     taken = Message.objects.due(now).filter(pk=pk).update(
         claim=token, claimed_until=now + CLAIM, tried_at=now, attempts=F("attempts") + 1
     )  # fmt: skip
-    return Message.objects.filter(claim=token).first() if taken else None
+    return Message.objects.select_related("project").filter(claim=token).first() if taken else None
 
 
 def _keep(
@@ -117,11 +116,14 @@ def _keep(
 ) -> None:
     """Write why it was not sent, and when it is tried again; nothing, if the claim was lost meanwhile."""
     logger.warning("mail_not_sent", message=message.pk, attempts=message.attempts, reason=str(error))
+    reached = message.waits_for_server and not waits_for_server  # its own patience counts from now
+    give_up_at = timezone.now() + PATIENCE if reached else message.give_up_at
     Message.objects.filter(pk=message.pk, claim=message.claim).update(
         state=state,
         next_at=timezone.now() + pause_after(message.attempts),
         last_error=one_line(str(error), 500),
         waits_for_server=waits_for_server,
+        give_up_at=give_up_at,
         claim="",
         claimed_until=None,
     )
@@ -135,8 +137,10 @@ def _server_failed(now: datetime, error: ServerProblem, *, attempts: int) -> Non
 
 
 def _give_up(now: datetime) -> None:
-    old = Message.objects.due(now).filter(give_up_at__lte=now)
-    for pk, error in old.values_list("pk", "last_error")[:1000]:
-        reason = f"It could not be sent for a week. {error or 'There is no mail server.'}"
+    very_old = Q(give_up_at__lte=now - (SERVER_PATIENCE - PATIENCE))
+    old = Message.objects.due(now).filter(very_old | Q(give_up_at__lte=now, waits_for_server=False))
+    for pk, error, waited in old.values_list("pk", "last_error", "waits_for_server")[:1000]:
+        span = f"{SERVER_PATIENCE.days} days" if waited else "a week"
+        reason = f"It could not be sent for {span}. {error or 'There is no mail server.'}"
         Message.objects.due(now).filter(pk=pk).update(state=Message.State.GIVEN_UP, last_error=reason)
         logger.warning("mail_given_up", message=pk, reason=reason)

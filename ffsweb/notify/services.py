@@ -40,8 +40,7 @@ def save_server(*, actor: User, fields: dict[str, Any], request: HttpRequest | N
     elif fields["password"]:
         row.sealed_password = worker_sealer().seal(Secret(fields["password"]), row.context)
     row.save()
-    waiting = Message.objects.queued().filter(waits_for_server=True)
-    waiting.update(next_at=timezone.now(), waits_for_server=False)
+    Message.objects.queued().filter(waits_for_server=True).update(next_at=timezone.now())
     detail = {name: fields[name] for name in ("port", "tls", "user", "sender", "base_url")}
     detail["password"] = "changed" if fields["password"] else "as it was"
     record(actor=actor, action="mail.server", target=row.host, detail=detail, request=request)

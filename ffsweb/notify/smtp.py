@@ -89,9 +89,17 @@ def compose(message: Message, sender: str) -> EmailMessage:
     mail["Date"] = format_datetime(message.created_at)
     mail["Message-ID"] = message.message_id
     mail["Auto-Submitted"] = "auto-generated"
+    mail["List-Id"] = _list_of(message, sender)
     mail.set_content(message.text)
     mail.add_alternative(message.html, subtype="html")
     return mail
+
+
+def _list_of(message: Message, sender: str) -> str:
+    """What people sort their mail by: the project (RFC 2919)."""
+    domain = sender.rpartition("@")[2]
+    project = message.project
+    return f"{project.name} <{project.name}.ffsweb.{domain}>" if project else f"<ffsweb.{domain}>"
 
 
 def _connect(server: Server) -> smtplib.SMTP:

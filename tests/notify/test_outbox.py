@@ -56,6 +56,7 @@ def test_a_mail_arrives_as_text_and_as_html_with_what_happened_and_the_link(
     assert (mail["To"], mail["From"]) == ("alice@example.org", "ffsweb <ffsweb@example.org>")
     assert mail["Subject"] == "www is degraded"
     assert mail["Auto-Submitted"] == "auto-generated"
+    assert mail["List-Id"] == "serbest <serbest.ffsweb.example.org>"
     text = mail.get_body(("plain",)).get_content()  # type: ignore[union-attr]
     html = mail.get_body(("html",)).get_content()  # type: ignore[union-attr]
     for part in (text, html):
@@ -167,6 +168,42 @@ def test_after_a_week_a_mail_is_given_up_and_can_be_tried_again(
     assert server.addresses() == ["alice@example.org"]
     with pytest.raises(services.NotPossible):
         services.again(row, actor=people["alice"])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("first_answer", ["", "450 4.2.1 Greylisted, try again later"])
+def test_whatever_is_written_while_the_server_is_away_for_a_week_arrives_once(
+    serving: Serving, clock: Traveller, first_answer: str
+) -> None:
+    port = free_port()
+    enter(port)
+    put()
+    for hour in range(8 * 24):
+        clock.move_to(START + timedelta(hours=hour))
+        if hour == 100:
+            put("bob@example.org", key="event:2")
+        sending.send_due()
+    assert states() == ["queued"] * 2
+    server = serving(port)
+    server.refuses = dict.fromkeys(["alice@example.org", "bob@example.org"], first_answer)
+    for minute in range(180):
+        clock.shift(timedelta(minutes=1))
+        sending.send_due()
+        if minute == 90:
+            server.refuses.clear()
+    assert server.addresses() == ["alice@example.org", "bob@example.org"]
+
+
+def test_a_server_that_is_away_for_a_month_is_not_waited_for_any_longer(
+    clock: Traveller, transactional_db: None
+) -> None:
+    enter(free_port())
+    put()
+    for day in range(32):
+        clock.move_to(START + timedelta(days=day))
+        sending.send_due()
+    row = Message.objects.get()
+    assert row.state == "given_up"
+    assert "could not be sent for 30 days. The mail server" in row.last_error
 
 
 def test_one_refused_address_keeps_nobody_else_from_their_mail(mail_server: MailServer) -> None:
