@@ -16,6 +16,7 @@ from deployments.views import (
     registry,
     releases,
     retention,
+    rotations,
     served,
     settings,
     store,
@@ -37,6 +38,8 @@ urlpatterns = [
     path("certificates/served.csv", served.fleet_csv, name="served_csv"),
     path(_P + "certificates/served/", served.of_project, name="served_project"),
     path(_P + "certificates/served.csv", served.of_project_csv, name="served_project_csv"),
+    path(_P + "certificates/<int:certificate>/rotate/", rotations.of_certificate, name="certificate_rotate"),
+    path(_P + "certificates/<int:certificate>/restore/", rotations.back_to, name="certificate_restore"),
     # nodes
     path(_P + "nodes/", nodes.listing, name="nodes"),
     path(_P + "nodes/new/", nodes.create, name="node_create"),
@@ -62,7 +65,7 @@ urlpatterns = [
     path(_S + "remove/", instances.remove, name="service_remove"),
     path(_S + "control/<str:verb>/", instances.control, name="service_control"),
     path(_S + "journal/", instances.journal, name="service_journal"),
-    path(_S + "rotate/", plans.rotate, name="service_rotate"),
+    path(_S + "rotate/", rotations.of_service, name="service_rotate"),
     path(_S + "owed/forget/", owed.forget, name="service_forget_owed"),
     # what is deployed
     path(_P + "images/", content.images, name="images"),

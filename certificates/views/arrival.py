@@ -44,7 +44,7 @@ def replace(request: ProjectRequest, project: str, certificate: int) -> HttpResp
         messages.success(request, f"{new} was stored. Its key is sealed: no page shows it again.")
         if users:
             named = ", ".join(map(str, users))
-            messages.warning(request, f"These services still use the old one: {named}. Choose the new one there.")
+            messages.warning(request, f"These services still use the old one: {named}. Rotate them to it.")
         return go(request, new)
     context = {"form": form, "certificate": old, "users": users}
     return render(request, "certificates/replace.html", context, status=_status(request))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import messages
+from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
@@ -66,13 +69,19 @@ def remove(request: ProjectRequest, project: str, certificate: int) -> HttpRespo
             messages.success(request, f"{found} was removed, with its sealed key.")
         return go(request, "certificates:list", project=project)
     users = found.services.select_related("node", "project")
-    return render(request, "certificates/remove.html", {"certificate": found, "users": users})
+    context = {"certificate": found, "users": users, "backups": _backups(found)}
+    return render(request, "certificates/remove.html", context)
 
 
 def found_or_404(request: ProjectRequest, certificate: int) -> Certificate:
     """A certificate of the project."""
     rows = Certificate.objects.select_related("project", "replaces__project")
     return get_object_or_404(rows, project=request.project, pk=certificate)
+
+
+def _backups(found: Certificate) -> QuerySet[Any]:
+    """Where it was in place before, newest first: rows of another application, which refer to it."""
+    return found.had_by.select_related("service__node", "service__project")
 
 
 def page(
@@ -96,6 +105,7 @@ def page(
         "level": found.time_level(now),
         "users": found.services.select_related("node", "project"),
         "newer": found.replaced_by.select_related("project").order_by("-created_at"),
+        "backups": _backups(found),
         "alert": found.alerts.filter(is_open=True).first(),
         "form": label or LabelForm(),
         "renewal": renewal or RenewedByForm(certificate=found),

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from django.utils import timezone
+
 from deployments.execution import readings
 from deployments.execution.errors import TargetFailed
 from deployments.models import Service
+from deployments.models.had import note_change
 from ffsweb.operations.states import State
 
 if TYPE_CHECKING:
@@ -72,6 +75,8 @@ class Proof:
         if run.rotation:
             values["certificate"] = run.rotation.certificate
         Service.objects.filter(pk=run.service.pk).update(**values)
+        changed = run.planned.certificate
+        note_change(run.service, old=changed.old, new=changed.new, at=timezone.now())
         self.context.mark(target, State.SUCCEEDED, f"{self.news}.")
 
     @property

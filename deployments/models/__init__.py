@@ -2,6 +2,7 @@
 
 from deployments.models.collection import Collection, ImageLayer
 from deployments.models.content import FilesVersion, Image, Release
+from deployments.models.had import HadCertificate
 from deployments.models.node import HostKey, Node
 from deployments.models.owed import Owed
 from deployments.models.plan import Plan
@@ -18,6 +19,7 @@ from deployments.models.upload import Upload
 __all__ = [
     "Collection",
     "FilesVersion",
+    "HadCertificate",
     "HostKey",
     "Image",
     "ImageLayer",

@@ -14,6 +14,8 @@ from deployments.services.refusals import NotPossible
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from django.db.models import QuerySet
+
     from certificates.models import Certificate
     from deployments.core.plan import Check
     from deployments.core.rollout import Rollout
@@ -42,10 +44,29 @@ def notes(kind: str, service: Service, certificate: Certificate) -> tuple[Check,
 
 def together(service: Service) -> list[Service]:
     """``service``, and the others that use its certificate with the same live release. One query."""
-    rows = Service.objects.select_related("project", "node", "certificate", "served", "live_release")
-    rows = rows.filter(project=service.project_id, live_release=service.live_release_id)
+    rows = loaded(Service.objects.filter(project=service.project_id, live_release=service.live_release_id))
     others = rows.filter(certificate=service.certificate_id).exclude(pk=service.pk) if service.certificate_id else []
     return [service, *others]
+
+
+def loaded(services: QuerySet[Service]) -> QuerySet[Service]:
+    """The same set, with all that ``groups`` and its page need."""
+    return services.select_related("project", "node", "certificate", "served", "live_release")
+
+
+def groups(services: Iterable[Service]) -> tuple[list[tuple[Release, list[Service]]], list[Service]]:
+    """``services`` by the release that is live on them, the newest first; and those on which none is.
+
+    A rotation changes the certificate alone, so each group is a plan of its own. No query if they were ``loaded``.
+    """
+    found: dict[int, tuple[Release, list[Service]]] = {}
+    unborn = []
+    for service in services:
+        if service.live_release is None:
+            unborn.append(service)
+        else:
+            found.setdefault(service.live_release.number, (service.live_release, []))[1].append(service)
+    return [found[number] for number in sorted(found, reverse=True)], unborn
 
 
 def _material(certificate: Certificate) -> Material:

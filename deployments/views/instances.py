@@ -6,6 +6,7 @@ from django.contrib import messages
 from django.db.models import Q
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, render
+from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
 from deployments.forms.service import ServiceForm
@@ -88,6 +89,8 @@ def detail(request: ProjectRequest, project: str, node: str, service: str) -> Ht
             "reading": reading,
             "state": service_state(found, reading, newest=newest_live([found.project_id]).get(found.project_id, 0)),
             "served": served_row(found, reading),
+            "had": found.had.select_related("certificate__project"),
+            "now": timezone.now(),
             "verbs": VERBS,
             "operations": operations.filter(~Q(kind="journal"))[:15],
             "journal": operations.filter(kind="journal").first(),

@@ -9,19 +9,15 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
-from django.utils import timezone
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_POST
 
 from certificates.models import Certificate
 from deployments.core.plan import PlanError
-from deployments.core.rollout import Rollout
-from deployments.core.rotation import DEPLOY, HANDSHAKE, KINDS, certificate_of
-from deployments.core.served import fingerprint_of
+from deployments.core.rotation import DEPLOY, KINDS, certificate_of
 from deployments.forms.rollout import RolloutForm, values_of
 from deployments.models import Plan, Release, Service
-from deployments.services import deploys, rotations
+from deployments.services import deploys
 from deployments.views.busy import BOUND_TO_PLAN, busy_page, wants_to_wait
-from deployments.views.instances import find_service
 from ffsweb.accounts.access import ProjectRequest, project_view
 from ffsweb.accounts.models import Role
 from ffsweb.operations.services import Busy
@@ -57,6 +53,8 @@ def make(request: ProjectRequest, project: str, number: int) -> HttpResponse:
         )
     except deploys.NotPossible as error:
         messages.error(request, str(error))
+        if certificate is not None:
+            return go(request, certificate)
         return go(request, "deployments:release", project=project, number=number)
     return go(request, "deployments:plan", project=project, digest=plan.hash)
 
@@ -67,33 +65,8 @@ def _rotation(request: ProjectRequest) -> tuple[Certificate | None, str]:
     if kind not in KINDS:
         return None, DEPLOY
     key = request.POST.get("certificate", "")
-    rows = Certificate.objects.filter(project=request.project)
+    rows = Certificate.objects.filter(project=request.project).select_related("project")
     return get_object_or_404(rows, pk=int(key) if _KEY.fullmatch(key) else 0), kind
-
-
-@project_view(Role.OPERATOR)
-@require_safe
-def rotate(request: ProjectRequest, project: str, node: str, service: str) -> HttpResponse:
-    """Choose the certificate that takes the place of a service's own, and which services get it too."""
-    found = find_service(request, node, service)
-    if found.live_release is None:
-        messages.error(request, "Nothing of it runs yet: choose the certificate on its form, and deploy it.")
-        return go(request, "deployments:service", project=project, node=node, service=service)
-    reading = found.node.readings.first()
-    facts = reading.parsed() if reading else None
-    there = facts.service(found.name) if facts else None
-    held = {fingerprint_of(version) for version in (there.certs if there else ())}
-    rows = Certificate.objects.filter(project=request.project, not_after__gt=timezone.now())
-    others = rows.exclude(pk=found.certificate_id or 0).defer("chain_pem", "sealed_key", "sealed_passphrase")
-    context = {
-        "service": found,
-        "node": found.node,
-        "together": rotations.together(found),
-        "choices": [(row, row.days_left(timezone.now()), row.fingerprint in held) for row in others],
-        "rollout": RolloutForm(initial=values_of(Rollout())),
-        "kinds": HANDSHAKE,
-    }
-    return render(request, "deployments/rotate.html", context)
 
 
 @project_view(Role.VIEWER)

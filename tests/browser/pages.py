@@ -44,6 +44,8 @@ PAGES = {
     "service@viewer": ("carol", f"{S}/"),
     "service_edit": ("alice", f"{S}/edit/"),
     "service_rotate": ("bob", f"{S}/rotate/"),
+    "certificate_rotate": ("bob", f"{P}/certificates/{{certificates[used]}}/rotate/"),
+    "certificate_restore": ("bob", f"{P}/certificates/{{certificates[unused]}}/restore/"),
     "service_remove": ("alice", f"{S}/remove/"),
     "images": ("alice", f"{P}/images/"),
     "images@empty": ("alice", "/projects/empty-one/images/"),

@@ -21,7 +21,19 @@ from certificates.services.inventory import upload_certificate
 from certificates.services.making import request_certificate
 from certificates.services.minding import acknowledge
 from deployments.core.rollout import ASK, HOLD, OWE, Rollout
-from deployments.models import Collection, FilesVersion, HostKey, Image, Node, Owed, Plan, Reading, Release, Service
+from deployments.models import (
+    Collection,
+    FilesVersion,
+    HadCertificate,
+    HostKey,
+    Image,
+    Node,
+    Owed,
+    Plan,
+    Reading,
+    Release,
+    Service,
+)
 from deployments.models.desired import credentials_of, desired
 from deployments.services import deploys
 from deployments.services.nodes import cordon_node
@@ -31,7 +43,7 @@ from ffsweb.accounts.memberships import add_member
 from ffsweb.accounts.models import Membership, Role, User
 from ffsweb.accounts.projects import create_project
 from ffsweb.audit.services import record
-from tests.browser import seed_mail, seed_operations, seed_registry
+from tests.browser import seed_mail, seed_operations, seed_registry, seed_served
 from tests.browser.seed_facts import GIGABYTE, heartbeats, node_facts, service_facts
 from tests.certificates.material import authority, intermediate, issue, server
 from tests.deployments.fleet import Fleet
@@ -142,10 +154,15 @@ def _serbest(fleet: Fleet, directory: Path) -> dict[str, Any]:
     _read(nodes["konya-1"], disk=full, images_held=held, www=_crashing(www["konya-1"], releases[1]))
     assert deploys.is_stale(Plan.objects.get(hash=plans["stale"]))
     assert not deploys.is_stale(Plan.objects.get(hash=plans["ready"]))
+    certificates = {"used": tls.pk, "short": short.pk, **_certificates(fleet)}
+    seed_served.all_states(www, api)
+    HadCertificate.objects.create(
+        service=www["istanbul-1"], certificate_id=certificates["unused"], until=timezone.now() - timedelta(days=30)
+    )
     return {
         "plans": plans,
         "operations": seed_operations.all_states(fleet.alice, [www["istanbul-1"], www["ankara-1"]]),
-        "certificates": {"used": tls.pk, "short": short.pk, **_certificates(fleet)},
+        "certificates": certificates,
     }
 
 

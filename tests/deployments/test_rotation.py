@@ -11,7 +11,7 @@ from certificates.models import Certificate
 from deployments.core.rollout import OWE, Rollout
 from deployments.core.rotation import FILE_ALONE, ROTATE
 from deployments.execution import connection
-from deployments.models import Node, Proven, Served, Service
+from deployments.models import HadCertificate, Node, Proven, Served, Service
 from deployments.models.proven import needed_on
 from deployments.services import deploys
 from ffsweb.audit.models import AuditEvent
@@ -133,6 +133,28 @@ def test_the_certificate_from_before_comes_back_by_the_same_way(rotating: Rotati
     assert ended.state == "succeeded", ended.message + log_of(ended)
     assert (rotating.row, rotating.on_node) == (rotating.rows["old"], "old")
     assert rotating.node.verbs().count("stage-certificate") == staged  # it was there still
+
+
+def test_what_a_service_had_is_kept_and_what_came_back_is_not_listed_as_gone(rotating: Rotating) -> None:
+    assert not HadCertificate.objects.exists()
+    assert rotating.rotate().state == "succeeded"
+    had = HadCertificate.objects.get()
+    assert (had.service, had.certificate) == (rotating.service, rotating.rows["old"])
+    assert bytes(had.certificate.sealed_key)
+    assert rotating.rotate("old").state == "succeeded"
+    assert [row.certificate for row in HadCertificate.objects.all()] == [rotating.rows["new"]]
+
+
+def test_a_rotation_that_failed_changes_nothing_in_what_was_before(rotating: Rotating) -> None:
+    rotating.stuck = rotating.issued["old"]
+    assert rotating.rotate().state == "rolled_back"
+    assert not HadCertificate.objects.exists()
+
+
+def test_a_deploy_that_brings_another_certificate_keeps_the_one_from_before_too(rotating: Rotating) -> None:
+    Service.objects.filter(pk=rotating.service.pk).update(certificate=rotating.rows["new"])
+    assert rotating.site.deploy().state == "succeeded"
+    assert HadCertificate.objects.get().certificate == rotating.rows["old"]
 
 
 def test_what_a_rotation_took_the_place_of_is_not_pruned(rotating: Rotating) -> None:

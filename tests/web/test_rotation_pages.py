@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 
 from certificates.models import Certificate
-from deployments.models import Plan, Service
+from deployments.models import HadCertificate, Plan, Release, Service
 from ffsweb.accounts.models import Project, User
 from tests.certificates.material import issue
 from tests.deployments.facts import node_facts, read, service_facts
@@ -122,3 +125,107 @@ def test_without_another_certificate_or_a_release_the_page_says_what_to_do(
     assert "There is no other certificate" in visit(bob).get(page_of(service)).content.decode()
     Service.objects.filter(pk=service.pk).update(live_release=None)
     assert visit(bob).get(page_of(service)).status_code == 303
+
+
+def second(described: Described, service: Service, name: str, release: Release | None) -> Service:
+    """Another service with the same certificate."""
+    row = described.service(described.node(name), certificate=service.certificate)
+    Service.objects.filter(pk=row.pk).update(live_release=release)
+    return row
+
+
+def address(certificate: Certificate, what: str = "") -> str:
+    return f"{certificate.get_absolute_url()}{what}"
+
+
+def test_a_certificates_page_leads_to_the_rotation_of_all_that_use_it(
+    visit: Visit, described: Described, bob: User, carol: User, service: Service, certificates: list[Certificate]
+) -> None:
+    old, new = certificates
+    other = second(described, service, "node-b", service.live_release)
+    waiting = second(described, service, "node-c", None)
+    Certificate.objects.filter(pk=new.pk).update(replaces=old)
+    assert f'href="{address(old, "rotate/")}?to={new.pk}"' in visit(bob).get(address(old)).content.decode()
+    assert f'href="{address(old, "rotate/")}?to={new.pk}"' in visit(bob).get(address(new)).content.decode()
+    assert "rotate/" not in visit(carol).get(address(old)).content.decode()
+    page = visit(bob).get(address(old, "rotate/"), {"to": new.pk})
+    assert_well_made(page.content.decode())
+    ((release, services, _),) = page.context["groups"]
+    assert (release, services) == (service.live_release, [service, other])
+    assert page.context["unborn"] == [waiting]
+    assert page.context["choices"][0][::2] == (new, "made to replace it")
+    values = {"service": [service.pk, other.pk], "certificate": new.pk, "kind": "rotate", "waves": "1, rest"}
+    assert visit(bob).post("/projects/serbest/releases/1/plan/", values).status_code == 303
+    made = Plan.objects.get().parsed()
+    assert (made.kind, [len(wave) for wave in made.waves]) == ("rotate", [1, 1])
+
+
+def test_services_of_different_releases_get_a_plan_for_each(
+    visit: Visit, described: Described, bob: User, service: Service, certificates: list[Certificate]
+) -> None:
+    release = described.release(described.described_image("two"))
+    second(described, service, "node-b", release)
+    page = visit(bob).get(address(certificates[0], "rotate/"))
+    assert_well_made(page.content.decode())
+    assert [group[0] for group in page.context["groups"]] == [release, service.live_release]
+    assert "each release has a plan of its own" in page.content.decode()
+
+
+def test_what_a_service_had_before_is_restored_from_its_page(
+    visit: Visit, bob: User, carol: User, service: Service, certificates: list[Certificate]
+) -> None:
+    old, new = certificates
+    Service.objects.filter(pk=service.pk).update(certificate=new)
+    HadCertificate.objects.create(service=service, certificate=old, until=timezone.now())
+    page = visit(bob).get(service.get_absolute_url())
+    assert_well_made(page.content.decode())
+    assert "Certificates from before" in page.content.decode()
+    assert "Restore<span" not in visit(carol).get(service.get_absolute_url()).content.decode()
+    made = plan(visit, bob, Service.objects.get(pk=service.pk), old.pk)
+    assert isinstance(made, Plan)
+    assert made.parsed().targets[0].certificate.new == old.version
+
+
+def test_what_services_had_before_is_restored_from_the_certificates_page(
+    visit: Visit, bob: User, alice: User, service: Service, certificates: list[Certificate]
+) -> None:
+    old, new = certificates
+    Service.objects.filter(pk=service.pk).update(certificate=new)
+    assert "No service had this certificate" in visit(bob).get(address(old, "restore/")).content.decode()
+    HadCertificate.objects.create(service=service, certificate=old, until=timezone.now())
+    assert address(old, "restore/") in visit(bob).get(address(old)).content.decode()
+    page = visit(bob).get(address(old, "restore/"))
+    assert_well_made(page.content.decode())
+    assert [row for row, _, _ in page.context["choices"]] == [old]
+    assert page.context["groups"][0][1] == [service]
+    assert "cannot be restored there any more" in visit(alice).get(address(old, "remove/")).content.decode()
+    assert visit(alice).post(address(old, "remove/")).status_code == 303
+    assert not HadCertificate.objects.exists()
+
+
+def test_an_expired_certificate_is_not_offered_back(
+    visit: Visit, bob: User, service: Service, certificates: list[Certificate]
+) -> None:
+    old, new = certificates
+    Service.objects.filter(pk=service.pk).update(certificate=new)
+    Certificate.objects.filter(pk=old.pk).update(not_after=timezone.now() - timedelta(days=1))
+    HadCertificate.objects.create(service=service, certificate=old, until=timezone.now())
+    assert "Restore<span" not in visit(bob).get(service.get_absolute_url()).content.decode()
+    assert "one that has expired cannot be chosen" in visit(bob).get(address(old, "restore/")).content.decode()
+
+
+@pytest.mark.parametrize("what", ["rotate/", "restore/"])
+def test_only_operators_reach_a_rotation_from_a_certificate(
+    visit: Visit, carol: User, mallory: User, bob: User, certificates: list[Certificate], what: str
+) -> None:
+    assert visit(carol).get(address(certificates[0], what)).status_code == 403
+    assert visit(mallory).get(address(certificates[0], what)).status_code == 404
+    assert visit(bob).get(f"/projects/serbest/certificates/999/{what}").status_code == 404
+
+
+def test_a_rotation_that_is_not_possible_says_so_on_the_certificates_page(
+    visit: Visit, bob: User, service: Service, certificates: list[Certificate]
+) -> None:
+    values = {"service": service.pk, "certificate": certificates[1].pk, "kind": "rotate", "offline": "owe"}
+    answer = visit(bob).post("/projects/serbest/releases/1/plan/", values)
+    assert answer["Location"] == address(certificates[1])
