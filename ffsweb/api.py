@@ -5,8 +5,8 @@ from __future__ import annotations
 from django.urls import URLPattern
 
 from certificates import api as certificates
-from deployments.api import content, instances, nodes, plans
-from ffsweb.rest import describing, operations, projects
+from deployments.api import changing, content, deploying, instances, nodes, plans
+from ffsweb.rest import deciding, describing, operations, projects
 from ffsweb.rest.interface import Interface
 
 VERSION = "1"
@@ -17,7 +17,8 @@ api = Interface(
     description="What the pages of ffsweb do, for programs.",
     urls_namespace="api",
 )
-api.mount(part.router for part in (projects, nodes, instances, content, plans, operations, certificates))
+PARTS = (projects, nodes, instances, changing, content, plans, deploying, operations, deciding, certificates)
+api.mount(part.router for part in PARTS)
 
 urlpatterns: list[URLPattern] = [
     *api.addresses("v1/"),

@@ -63,6 +63,7 @@ INSTALLED_APPS = [
     "ffsweb.audit",
     "ffsweb.operations",
     "ffsweb.notify",
+    "ffsweb.rest",
     "ffsweb.web",
     "certificates",
     "deployments",

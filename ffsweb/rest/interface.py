@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from functools import cached_property
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property, partial
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 from ninja import NinjaAPI, Router
@@ -15,6 +15,7 @@ from ninja.errors import HttpError, ValidationError
 from ffsweb.accounts.access import View, token_view
 from ffsweb.web.problems import TYPE, Problem
 
+from .idempotency import HEADER, once
 from .rights import Needs, admitting, needs_of
 
 
@@ -24,6 +25,7 @@ class Interface(NinjaAPI):
     def __init__(self, **options: Any) -> None:
         super().__init__(openapi_url=None, docs_url=None, **options)
         self._needs: dict[str, dict[str, Needs]] = {}
+        self._taken: set[str] = set()
         self._functions: dict[str, dict[str, str]] = {}
         self.add_exception_handler(Problem, lambda _request, error: error.response())
         self.add_exception_handler(Http404, _missing)
@@ -35,7 +37,10 @@ class Interface(NinjaAPI):
         """Take in routers. Raises ImproperlyConfigured for a function that does not say who may call it."""
         for router in routers:
             self.add_router("", router)
-            for view in router.path_operations.values():
+            for address, view in router.path_operations.items():
+                if address in self._taken:
+                    raise ImproperlyConfigured(f"{address} is in two routers: the second would never be asked.")
+                self._taken.add(address)
                 of = {method: needs_of(each.view_func) for each in view.operations for method in each.methods}
                 names = {method: each.view_func.__name__ for each in view.operations for method in each.methods}
                 self._needs.update(dict.fromkeys(names.values(), of))
@@ -70,7 +75,14 @@ class Interface(NinjaAPI):
             if odd:
                 errors = [{"at": f"query.{each}", "detail": "There is no such parameter."} for each in odd]
                 return Problem(422, f"There is no parameter {odd[0]!r}. Nothing was done.", errors=errors).response()
-            answer: HttpResponse = view(request, *args, **kwargs)
+            try:
+                answer: HttpResponse = (
+                    once(request, partial(view, request, *args, **kwargs))
+                    if method == "POST" and function
+                    else view(request, *args, **kwargs)
+                )
+            except Problem as problem:
+                return problem.response()
             if answer.status_code == 405:
                 allowed = {"Allow": answer.get("Allow", "")}
                 return Problem(405, f"{method} is not for this address.", headers=allowed).response()
@@ -93,6 +105,8 @@ class Interface(NinjaAPI):
                 role = self._needs[operation["operationId"]][method.upper()].role
                 operation["security"] = [{"token": []}]
                 operation["x-role"] = role.value if role else "any"
+                if method == "post":
+                    operation["parameters"].append(KEY)
                 operation["responses"]["default"] = {
                     "description": "It was not done; `detail` says why and what to do.",
                     "content": {TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
@@ -103,6 +117,14 @@ class Interface(NinjaAPI):
         """The name of the function."""
         return str(operation.view_func.__name__)
 
+
+KEY = {
+    "in": "header",
+    "name": HEADER,
+    "required": False,
+    "schema": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[\\x21-\\x7e]+$"},
+    "description": "A text of your own for this request: sent again with it, it is done once and answered alike.",
+}
 
 PROBLEM = {
     "type": "object",
@@ -134,8 +156,12 @@ def _missing(_request: HttpRequest, error: Http404) -> HttpResponse:
 
 
 def _invalid(_request: HttpRequest, error: ValidationError) -> HttpResponse:
-    errors = [
-        {"at": ".".join(str(part) for part in each["loc"]), "detail": str(each["msg"])} for each in error.errors
-    ]
+    errors = [{"at": _place(each["loc"]), "detail": str(each["msg"])} for each in error.errors]
     said = "; ".join(f"{each['at']}: {each['detail']}" for each in errors[:5])
-    return Problem(422, f"What was sent is not as described. {said}", errors=errors).response()
+    return Problem(422, f"What was sent is not as described. {said}. Nothing was done.", errors=errors).response()
+
+
+def _place(loc: Sequence[Any]) -> str:
+    """Where it stands for who sent it: without the name that the function's argument has here."""
+    shown = (loc[0], *loc[2:]) if len(loc) > 2 and loc[0] in {"body", "query"} else loc
+    return ".".join(map(str, shown))
