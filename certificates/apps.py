@@ -10,7 +10,10 @@ class CertificatesConfig(AppConfig):
         """Say what is mailed."""
         from certificates.services.alerts import KIND
         from certificates.services.gap import KIND as GAP
+        from certificates.services.metrics import inventory
         from ffsweb.notify import kinds
+        from ffsweb.web import metrics
 
+        metrics.register(inventory)
         kinds.register(KIND)
         kinds.register(GAP)

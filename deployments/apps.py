@@ -12,11 +12,15 @@ class DeploymentsConfig(AppConfig):
         from deployments.execution import convert, deploy, imports, prune, registry_pull, small, trouble_mail, upgrade
         from deployments.services.guards import project_is_idle
         from deployments.services.holding import name_resources
+        from deployments.services.metrics import readings, served
         from deployments.services.served_subjects import subjects
         from ffsweb.accounts.projects import removal_guards
         from ffsweb.notify import kinds as mail
         from ffsweb.operations import kinds
+        from ffsweb.web import metrics
 
+        metrics.register(served)
+        metrics.register(readings)
         removal_guards.append(project_is_idle)
         name_resources()
         sources.append(subjects)

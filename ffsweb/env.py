@@ -26,6 +26,9 @@ PROCESSES: Final = ("web", "worker", "beat", "command", "test")
 SOCKET_PATH_LIMIT: Final = 107
 """Longest path of a unix socket in bytes: ``sun_path`` is 108 with its NUL, see unix(7)."""
 
+TOKEN_LEAST: Final = 20
+"""Characters of a token that somebody chose."""
+
 
 class EnvironmentProblem(ValueError):
     """A variable has a value that cannot be used; the text names it and says what would do."""
@@ -64,6 +67,8 @@ class Environment:
     keep_images_days: int
     bandwidth: int
     dashboard_addresses: tuple[str, ...]
+    metrics_token: str
+    metrics_addresses: tuple[str, ...]
     log_format: str
     log_level: str
     unknown: tuple[str, ...]
@@ -112,6 +117,8 @@ def read(variables: Mapping[str, str], *, base: Path, uid: int, pid: int) -> Env
         keep_images_days=_number(env, "FFSWEB_KEEP_IMAGES_DAYS", 30, least=1),
         bandwidth=_rate(env, "FFSWEB_BANDWIDTH"),
         dashboard_addresses=_networks(env, "FFSWEB_DASHBOARD_ADDRESSES"),
+        metrics_token=_token(env, "FFSWEB_METRICS_TOKEN"),
+        metrics_addresses=_networks(env, "FFSWEB_METRICS_ADDRESSES"),
         log_format=_choice(env, "FFSWEB_LOG_FORMAT", ("console", "json"), "json" if production else "console"),
         log_level=_choice(env, "FFSWEB_LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), "INFO"),
         unknown=unknown(variables),
@@ -234,6 +241,14 @@ def _rate(env: FileAwareMapping, name: str) -> int:
     except ValueError as error:
         msg = f"{name} is {value!r}; {error}."
         raise EnvironmentProblem(msg) from error
+
+
+def _token(env: FileAwareMapping, name: str) -> str:
+    value = _text(env, name, "")
+    if value and (len(value) < TOKEN_LEAST or not value.isascii() or not value.isprintable() or " " in value):
+        msg = f"{name} cannot be used; write at least {TOKEN_LEAST} letters, digits and signs, without blanks."
+        raise EnvironmentProblem(msg)
+    return value
 
 
 def _path(env: FileAwareMapping, name: str, base: Path, default: Path) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from ffsweb import health
+from ffsweb import health, metrics
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("projects/", include("ffsweb.accounts.project_urls")),
@@ -19,6 +19,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/", include("ffsweb.api")),
     path("livez", health.livez, name="livez"),
     path("readyz", health.readyz, name="readyz"),
+    path("metrics", metrics.metrics, name="metrics"),
 ]
 
 handler400 = "ffsweb.web.errors.bad_request"

@@ -60,6 +60,12 @@ VARIABLES: Final = (
         "any",
         "Addresses or networks from which the dashboard reaches nodes: machine files let SSH in from these alone.",
     ),
+    Variable("FFSWEB_METRICS_TOKEN", "none", "What Prometheus sends to read `/metrics`; at least 20 characters."),
+    Variable(
+        "FFSWEB_METRICS_ADDRESSES",
+        "none",
+        "Addresses or networks that read `/metrics` without the token, by commas.",
+    ),
     Variable("FFSWEB_LOG_FORMAT", "console, json in production", "`console` or `json`."),
     Variable("FFSWEB_LOG_LEVEL", "INFO", "`DEBUG`, `INFO`, `WARNING` or `ERROR`."),
     Variable("FFSWEB_DEBUG", "false", "Django's debug pages; development only."),

@@ -142,7 +142,7 @@ NO_PAGES = {
     "machine_butane", "machine_ignition", "service_control", "service_journal", "service_forget_owed", "image_remove", "plan_make", "plan_deploy",
     "settings_import", "settings_set", "settings_remove", "operations:events", "operations:lines", "operations:text",
     "operations:cancel", "operations:answer", "system:home", "system:link_withdraw", "system:password_link", "system:act", "audit:all_csv",
-    "audit:project_csv", "accounts:end_sessions", "livez", "readyz", "mfa_download_recovery_codes", "uploads", "upload",
+    "audit:project_csv", "accounts:end_sessions", "livez", "readyz", "metrics", "mfa_download_recovery_codes", "uploads", "upload",
     "upload_finish", "upload_discard", "store_collect", "projects:token_revoke", "registry_login_set",
     "registry_login_remove", "registry_ping", "registry_token", "registry_repository", "notify:mail_test",
     "notify:mail_remove", "notify:mail_again", "notify:address_add", "notify:address_drop", "notify:choose",

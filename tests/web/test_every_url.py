@@ -40,7 +40,7 @@ PUBLIC = {
 }
 """The only pages for people who are not logged in. A new one has to be written here as well."""
 
-FOR_PROGRAMS = {"registry_ping", "registry_token", "registry_repository"}
+FOR_PROGRAMS = {"registry_ping", "registry_token", "registry_repository", "metrics"}
 """The only pages that look at access tokens, and at no session. What a token opens: test_registry_access.py.
 
 So do the functions of the API (``api_…``): test_api_access.py.
