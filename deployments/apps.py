@@ -9,7 +9,17 @@ class DeploymentsConfig(AppConfig):
     def ready(self) -> None:
         """Tell the engine what runs each kind and what is called how, and the accounts when a project may not go."""
         from certificates.services.alerts import sources
-        from deployments.execution import convert, deploy, imports, prune, registry_pull, small, trouble_mail, upgrade
+        from deployments.execution import (
+            convert,
+            deploy,
+            imports,
+            prune,
+            registry_pull,
+            rotate_ssh_run,
+            small,
+            trouble_mail,
+            upgrade,
+        )
         from deployments.services.guards import project_is_idle
         from deployments.services.holding import name_resources
         from deployments.services.metrics import readings, served
@@ -35,6 +45,7 @@ class DeploymentsConfig(AppConfig):
         kinds.register("journal", small.journal)
         kinds.register(prune.KIND, prune.prune)
         kinds.register(upgrade.KIND, upgrade.upgrade)
+        kinds.register(rotate_ssh_run.KIND, rotate_ssh_run.rotate)
         kinds.register("import-image", imports.import_image)
         kinds.register("import-files", imports.import_project_files)
         kinds.register("pull-image", registry_pull.pull_image)

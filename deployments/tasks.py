@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from deployments.execution import collect, convert, looking, readings, registry_sweep, retention, sweep
 from deployments.models import Plan
-from deployments.services import pruning, served_watch
+from deployments.services import access_rotation, pruning, served_watch
 from deployments.services.catching_up import catch_up
 from deployments.services.collect import kept_digests
 from ffsweb.celery import app, every
@@ -58,8 +58,9 @@ def prepare_images() -> None:
 
 @app.task(name="deployments.catch_up")
 def pay_what_is_owed() -> None:
-    """Begin the deploys that nodes missed while they were away."""
+    """Begin the deploys and the rotations of keys that nodes missed while they were away."""
     catch_up()
+    access_rotation.catch_up()
 
 
 @app.task(name="deployments.look_at_served")
@@ -89,5 +90,6 @@ def prune_nodes() -> None:
 
 @app.task(name="deployments.forget")
 def forget() -> None:
-    """Forget operations, releases, files and images that are old and needed by nothing."""
+    """Forget operations, releases, files and images that nothing needs, and private keys that were replaced."""
     retention.forget_all()
+    access_rotation.destroy_old_keys()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from deployments.views import (
+    access,
     content,
     fleet,
     instances,
@@ -44,6 +45,7 @@ urlpatterns = [
     path(_P + "nodes/", nodes.listing, name="nodes"),
     path(_P + "nodes/new/", nodes.create, name="node_create"),
     path(_P + "upgrade/", upkeep.upgrade_all, name="nodes_upgrade"),
+    path(_P + "rotate-keys/", access.rotate_all, name="nodes_rotate_keys"),
     path(_N, nodes.detail, name="node"),
     path(_N + "edit/", nodes.edit, name="node_edit"),
     path(_N + "remove/", nodes.remove, name="node_remove"),
@@ -52,6 +54,7 @@ urlpatterns = [
     path(_N + "cordon/", upkeep.cordon, name="node_cordon"),
     path(_N + "uncordon/", upkeep.uncordon, name="node_uncordon"),
     path(_N + "prune/", upkeep.prune, name="node_prune"),
+    path(_N + "rotate-key/", access.rotate, name="node_rotate_key"),
     path(_N + "enrol/", nodes.enrol, name="node_enrol"),
     path(_N + "keys/<int:key>/reprovision/", nodes.reprovision, name="node_reprovision"),
     path(_N + "machine/", machine.page, name="machine"),

@@ -31,6 +31,7 @@ _PATTERNS = {
     "ports": r"[1-9][0-9]{0,4}(,[1-9][0-9]{0,4}){0,3}",
     "name": r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9])?",
     "path": PATH,
+    "user": "core|ffsweb",
     "activate": r"SHA256:[A-Za-z0-9+/]{43}",
     "confirm": r"SHA256:[A-Za-z0-9+/]{43}",
 }

@@ -6,7 +6,7 @@ import threading
 from datetime import UTC, datetime
 
 from deployments.core.layout import DASHBOARD_USER
-from deployments.models import Node
+from deployments.models import DashboardKey, Node
 from deployments.models.node import node_key_context
 from ffsweb.remote import Endpoint, Identity, Session, connect
 from ffsweb.sealed import Secret
@@ -16,9 +16,12 @@ CONNECT_SECONDS = 15.0
 
 
 class NodeLogin:
-    """All that is needed to log in to a node, read from the database once, so that threads need none of it."""
+    """All that is needed to log in to a node, read from the database once, so that threads need none of it.
 
-    def __init__(self, node: Node) -> None:
+    ``key``: not by the node's active key, but by this one alone.
+    """
+
+    def __init__(self, node: Node, key: DashboardKey | None = None) -> None:
         self.node = node
         self.endpoint = Endpoint(
             host=node.address,
@@ -26,8 +29,9 @@ class NodeLogin:
             user=DASHBOARD_USER,
             host_keys=tuple(key.public_key for key in node.pins(datetime.now(UTC))),
         )
-        self._sealed = bytes(node.sealed_private_key)
-        self._context = node_key_context(node.public_key)
+        chosen = key or node
+        self._sealed = bytes(chosen.sealed_private_key)
+        self._context = node_key_context(chosen.public_key)
 
     def connect(self, *, host_keys: tuple[str, ...] | None = None, stop: threading.Event | None = None) -> Session:
         """Log in; ``host_keys`` replaces the pins (after the first contact), ``stop`` ends the attempt.

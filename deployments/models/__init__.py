@@ -2,6 +2,7 @@
 
 from deployments.models.collection import Collection, ImageLayer
 from deployments.models.content import FilesVersion, Image, Release
+from deployments.models.dashboard_key import DashboardKey, OwedRotation
 from deployments.models.had import HadCertificate
 from deployments.models.node import HostKey, Node
 from deployments.models.owed import Owed
@@ -18,6 +19,7 @@ from deployments.models.upload import Upload
 
 __all__ = [
     "Collection",
+    "DashboardKey",
     "FilesVersion",
     "HadCertificate",
     "HostKey",
@@ -25,6 +27,7 @@ __all__ = [
     "ImageLayer",
     "Node",
     "Owed",
+    "OwedRotation",
     "Plan",
     "ProjectBlob",
     "Proven",

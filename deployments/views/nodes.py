@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
 from deployments.forms.node import NodeForm
-from deployments.models import HostKey, Node
+from deployments.models import DashboardKey, HostKey, Node, OwedRotation
 from deployments.models.program import programs_on
 from deployments.services import nodes as services
 from deployments.services import requests
@@ -77,6 +77,9 @@ def detail(request: ProjectRequest, project: str, node: str) -> HttpResponse:
             "program": programs_on(Node.objects.filter(pk=found.pk)).get(found.pk),
             "services": found.services.select_related("live_release", "desired_release"),
             "host_keys": found.host_keys.all()[:20],
+            "dashboard_keys": found.dashboard_keys.all()[:10],
+            "unfinished_rotation": DashboardKey.objects.unfinished(found).exists(),
+            "owed_rotation": OwedRotation.objects.filter(node=found).first(),
             "pinned": found.host_keys.filter(kind=HostKey.Kind.PINNED).exists(),
             "operations": Operation.objects.filter(targets__key=found.resource)[:10],
         },

@@ -59,6 +59,10 @@ PILLS: dict[str, Pill] = {
     "bootstrap": Pill(_WARN, "key", "Bootstrap"),
     "pinned": Pill(_GOOD, "pin", "Pinned"),
     "retired": Pill(_CALM, "archive", "Retired"),
+    # access keys
+    "owed": Pill(_WARN, "hourglass", "Owed"),
+    "not_refused": Pill(_WARN, "alert-triangle", "Not refused yet"),
+    "destroyed": Pill(_CALM, "trash", "Destroyed"),
     # certificates
     "valid": Pill(_GOOD, "shield-check", "Valid"),
     "expiring": Pill(_WARN, "shield-exclamation", "Expires soon"),

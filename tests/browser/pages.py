@@ -138,7 +138,7 @@ PAGES = {
 NO_PAGES = {
     # answers to a POST, files, streams, what another program asks
     "projects:link_withdraw", "projects:member_role", "projects:member_remove", "node_read", "node_enrol", "node_reprovision",
-    "node_upgrade", "nodes_upgrade", "node_prune", "node_cordon", "node_uncordon",
+    "node_upgrade", "nodes_upgrade", "node_prune", "node_rotate_key", "nodes_rotate_keys", "node_cordon", "node_uncordon",
     "machine_butane", "machine_ignition", "service_control", "service_journal", "service_forget_owed", "image_remove", "plan_make", "plan_deploy",
     "settings_import", "settings_set", "settings_remove", "operations:events", "operations:lines", "operations:text",
     "operations:cancel", "operations:answer", "system:home", "system:link_withdraw", "system:password_link", "system:act", "audit:all_csv",

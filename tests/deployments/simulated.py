@@ -102,6 +102,7 @@ class SimulatedNode:
         verb, *words = call.argv[len(PREFIX) :]
         options = {name.removeprefix("--"): value for name, value in zip(words[::2], words[1::2], strict=False)}
         options |= {"confirmed": "yes"} if "--confirmed" in words else {}
+        options |= {"break-glass": "yes"} if "--break-glass" in words else {}
         self._turn(self.before.get(verb))
         with self._lock:
             if verb in self.busy:

@@ -63,11 +63,15 @@ VERBS = {
     "check-unit": {"service": "www"},
     "setup": {"fence": "1.1"},
     "upgrade": {"fence": "1.1"},
+    "access": {"user": "core"},
+    "access-add": {"fence": "1.1", "user": "core"},
+    "access-remove": {"fence": "1.1", "user": "ffsweb"},
     "rekey-host": {"fence": "1.1", "activate": "SHA256:" + "A" * 43},
 }
 BAD = {
     "fence": ("1", "1.", ".1", "1.1.1", "-1.1", "1.-1", "01.1", "1.1 ", "a.b", "9" * 16 + ".1", "1.1\n", "0x1.1"),
     "service": HOSTILE,
+    "user": ("root", "ffs", "", "core ", "core|ffsweb"),
     "project": ("P", "p/q", "p:q", "-p", "p" * 33, "p@q", ""),
     "image-id": (HEX, f"sha256:{HEX}0", "sha256:" + "A" * 64, f"sha512:{HEX}", ""),
     "release": ("0", "01", "-1", "1/2", "..", "1e3", "9" * 10, ""),

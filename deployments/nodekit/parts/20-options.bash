@@ -38,6 +38,7 @@ declare -rA option_pattern=(
   [ports]="($port_pattern)(,($port_pattern)){0,3}"
   [name]='[A-Za-z0-9]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9])?'
   [path]="$path_pattern"
+  [user]='core|ffsweb'
   [activate]='SHA256:[A-Za-z0-9+/]{43}'
   [confirm]='SHA256:[A-Za-z0-9+/]{43}'
 )

@@ -7,6 +7,7 @@ main() {
   shift
   case $verb in
     facts | setup | seal | switch | confirm | rollback | cancel | follow | control | logs | handover | probe | prune | remove | served | upgrade | version | restore) ;;
+    access | access-add | access-remove) ;;
     rekey-host | stage-image | stage-files | stage-certificate | stage-supervisor | verify-certificate | check-unit | reset-restarts | run-switch | run-rollback) ;;
     *) fail bad-argument "ffs-node has no such verb." ;;
   esac
