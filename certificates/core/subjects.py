@@ -48,10 +48,11 @@ class Subject:
             return "was replaced" if self.life.gone else "is renewed by itself again"
         if word.rung is Rung.EXPIRED:
             return f"expired on {self.life.not_after:%Y-%m-%d}"
-        trouble = "is not renewed by itself and " if word.rung is Rung.RENEWAL else ""
+        trouble = "was not renewed and " if word.rung is Rung.RENEWAL else ""
         return f"{trouble}expires {_in_days(self.life.not_after - now)}"
 
 
 def _in_days(left: timedelta) -> str:
-    days = max(left // timedelta(days=1), 0)
-    return "in less than a day" if days == 0 else f"in {days} day{'' if days == 1 else 's'}"
+    """Rounded down, but for what is missing since the last look: the level of 3 days says so."""
+    days = (left + timedelta(hours=6)) // timedelta(days=1)
+    return "in less than a day" if left < timedelta(days=1) else f"in {days} day{'' if days == 1 else 's'}"

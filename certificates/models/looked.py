@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from django.db import models
 
-GAP = timedelta(hours=6)
+GAP = timedelta(hours=12)
 """Longer than this between two looks, and nothing is assumed of the time between them."""
 
 

@@ -27,7 +27,7 @@ KIND = kinds.Kind(
     "certificate",
     "A certificate nears its end, or something about it is wrong",
     "30, 14, 7, 3 and 1 days before it expires, not before half of its life; when it has expired; when a service "
-    "serves another one than it should; when nobody could look for half a day; and when each of that is over. Each "
+    "serves another one than it should; when nobody could look for a day; and when each of that is over. Each "
     "once.",
 )
 SLOTS = 6

@@ -18,7 +18,7 @@ _NAMES = 4
 
 def of_inventory(project: Project, now: datetime) -> list[Subject]:
     """The certificates of ``project`` of which there may be something to tell. Three queries."""
-    newer = Certificate.objects.filter(replaces=OuterRef("pk"), not_after__gt=now)
+    newer = Certificate.objects.filter(replaces=OuterRef("pk"), not_after__gte=OuterRef("not_after"))
     being_told = Alert.objects.filter(is_open=True).exclude(certificate=None).values("certificate")
     wanted = Q(automatic=True) | Q(not_after__lte=now + BEGINS) | Q(pk__in=being_told)
     rows = (

@@ -15,7 +15,7 @@ WRONG = timedelta(minutes=30)
 """Three looks that saw another certificate."""
 NOT_DEPLOYED = timedelta(days=1)
 """Another one was chosen, and not deployed: somebody may have put it off to the evening."""
-UNSEEN = timedelta(hours=12)
+UNSEEN = timedelta(days=1)
 USUAL_DAYS = (7, 47, 90, 100, 200, 398, 825)
 """How long certificates of public authorities live, or lived."""
 
@@ -24,10 +24,11 @@ USUAL_DAYS = (7, 47, 90, 100, 200, 398, 825)
 class Watched:
     """What is remembered of one service from look to look; moments are aware UTC, None: it is not so.
 
-    ``pending``: what it serves is what its node has, and another one was chosen.
+    ``wrong_at``: when a look saw it last. ``pending``: it serves what its node has, and another one was chosen.
     """
 
     wrong_since: datetime | None = None
+    wrong_at: datetime | None = None
     wrong: str = ""
     pending: bool = False
     unseen_since: datetime | None = None
@@ -41,10 +42,10 @@ def after(before: Watched, state: str, reason: str, now: datetime, *, held: bool
         return Watched()
     if held:
         wrong, unseen = before.wrong_since and now, before.unseen_since and now
-        return replace(before, wrong_since=wrong, unseen_since=unseen)
+        return replace(before, wrong_since=wrong, wrong_at=wrong, unseen_since=unseen)
     if state == UNKNOWN:
         return replace(before, unseen_since=before.unseen_since or now, unseen=reason)
-    return Watched(before.wrong_since or now, reason, pending)
+    return Watched(before.wrong_since or now, now, reason, pending)
 
 
 def life_begins(not_before: datetime | None, not_after: datetime, first_seen: datetime) -> datetime:
@@ -58,10 +59,13 @@ def life_begins(not_before: datetime | None, not_after: datetime, first_seen: da
 
 
 def is_wrong(watched: Watched, now: datetime, *, running: datetime) -> bool | None:
-    """Whether a mismatch has lasted; None: there is one, and it is too early to say. ``running``: since when the
-    dashboard has looked without a gap. Nothing counts from before: a dashboard that was away judges by what it
-    sees."""
-    return _lasted(watched.wrong_since, NOT_DEPLOYED if watched.pending else WRONG, now, running)
+    """Whether looks have seen a mismatch for long; None: there is one, and it is too early to say.
+
+    ``running``: since when the dashboard has looked without a gap. Nothing counts from before: a dashboard that was
+    away judges by what it sees.
+    """
+    last = watched.wrong_at or now
+    return _lasted(watched.wrong_since, NOT_DEPLOYED if watched.pending else WRONG, last, running)
 
 
 def is_unseen(watched: Watched, now: datetime, *, running: datetime) -> bool | None:

@@ -8,7 +8,7 @@ from django.db import models
 
 from deployments.core.served_alarm import Watched
 
-_FIELDS = ("wrong_since", "wrong", "pending", "unseen_since", "unseen")
+_FIELDS = ("wrong_since", "wrong_at", "wrong", "pending", "unseen_since", "unseen")
 
 
 class ServedWatch(models.Model):
@@ -19,6 +19,7 @@ class ServedWatch(models.Model):
 
     service = models.OneToOneField("deployments.Service", on_delete=models.CASCADE, related_name="served_watch")
     wrong_since = models.DateTimeField(null=True, help_text="Since when it serves another one than it should.")
+    wrong_at = models.DateTimeField(null=True, help_text="When that was seen last.")
     wrong = models.CharField(max_length=600, blank=True)
     pending = models.BooleanField(default=False, help_text="Another one was chosen, and not deployed.")
     unseen_since = models.DateTimeField(null=True, help_text="Since when nobody could see what it serves.")
@@ -37,7 +38,7 @@ class ServedWatch(models.Model):
     @property
     def watched(self) -> Watched:
         """What the policy needs to know."""
-        return Watched(self.wrong_since, self.wrong, self.pending, self.unseen_since, self.unseen)
+        return Watched(self.wrong_since, self.wrong_at, self.wrong, self.pending, self.unseen_since, self.unseen)
 
     def store(self, watched: Watched, **seen: Any) -> None:
         """Keep ``watched`` and what was ``seen``, unless another worker was faster. No query if nothing is new."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 
+from django.db.models import F
+
 from certificates.core.expiry import Facts, Kind, due_by_default
 from certificates.core.subjects import Subject
 from certificates.models import Certificate, Looked
@@ -40,7 +42,7 @@ def subjects(project: Project, now: datetime) -> Iterable[Subject]:
         "service__certificate__sealed_key",
         "service__certificate__sealed_passphrase",
     )
-    told_of = _told_of(project, now)
+    told_of = _told_of(project)
     for row in rows:
         service, watched = row.service, row.watched
         if service.certificate is not None:
@@ -51,10 +53,10 @@ def subjects(project: Project, now: datetime) -> Iterable[Subject]:
             yield _end(service, row.fingerprint, begins, row.not_after)
 
 
-def _told_of(project: Project, now: datetime) -> Collection[str]:
+def _told_of(project: Project) -> Collection[str]:
     """The fingerprints whose end the inventory tells: not those that were replaced and that no service has."""
     rows = Certificate.objects.filter(project=project)
-    over = rows.filter(replaced_by__not_after__gt=now, services=None).values("pk")
+    over = rows.filter(replaced_by__not_after__gte=F("not_after"), services=None).values("pk")
     return set(rows.exclude(pk__in=over).values_list("fingerprint", flat=True).order_by())
 
 
@@ -81,8 +83,8 @@ def _unseen(service: Service, watched: Watched, *, holds: bool | None) -> Subjec
         facts=_facts(watched.unseen, _should(service), watched.unseen_since),
         todo=_UNSEEN,
         holds=holds,
-        begins="could not be asked for half a day which certificate it serves",
-        ends="shows its certificate again",
+        begins="could not be looked at for a day",
+        ends="can be looked at again",
     )
 
 
@@ -98,7 +100,7 @@ def _end(service: Service, fingerprint: str, begins: datetime, ends: datetime) -
     return Subject(
         Kind.EXPIRY,
         f"{service.resource}:{fingerprint[:32]}",
-        f"the certificate that {service} serves",
+        f"the certificate of {service}",
         service.get_absolute_url(),
         facts="; ".join(part for part in parts if part),
         todo=_MACHINE if automatic else _PEOPLE,

@@ -31,18 +31,19 @@ def looks(*states: str, held: bool = False, before: Watched | None = None) -> Wa
 
 
 def test_a_mismatch_has_to_last() -> None:
+    watched = looks(MATCH, MISMATCH, MISMATCH, UNKNOWN)
+    assert watched.wrong_since == NOW + LOOK
+    assert is_wrong(watched, NOW + 9 * WRONG, running=LONG_AGO) is None, "it was seen twice, ten minutes apart"
     watched = looks(MATCH, MISMATCH, MISMATCH, UNKNOWN, MISMATCH)
-    began = NOW + LOOK
-    assert watched.wrong_since == began
-    assert is_wrong(watched, began + WRONG - LOOK, running=LONG_AGO) is None
-    assert is_wrong(watched, began + WRONG, running=LONG_AGO) is True
+    assert is_wrong(watched, NOW + 4 * LOOK, running=LONG_AGO) is True
     assert is_wrong(looks(MISMATCH, MATCH), NOW + WRONG, running=LONG_AGO) is False
 
 
 def test_what_was_chosen_and_not_deployed_has_a_day() -> None:
     watched = after(Watched(), MISMATCH, "not deployed", NOW, held=False, pending=True)
-    assert is_wrong(watched, NOW + WRONG, running=LONG_AGO) is None
-    assert is_wrong(watched, NOW + NOT_DEPLOYED, running=LONG_AGO) is True
+    for later, lasted in ((WRONG, None), (NOT_DEPLOYED, True)):
+        watched = after(watched, MISMATCH, "not deployed", NOW + later, held=False, pending=True)
+        assert is_wrong(watched, NOW + later, running=LONG_AGO) is lasted
 
 
 def test_an_operation_begins_the_counts_anew_and_ends_nothing() -> None:
@@ -60,10 +61,10 @@ def test_not_to_see_anything_is_told_later_and_ends_with_any_certificate() -> No
 
 
 def test_nothing_counts_from_before_the_dashboard_was_away() -> None:
-    watched = looks(MISMATCH)
-    back = NOW + timedelta(days=7)
-    assert is_wrong(watched, back + LOOK, running=back) is None
-    assert is_wrong(watched, back + WRONG, running=back) is True
+    watched, back = looks(MISMATCH), NOW + timedelta(days=7)
+    for later, lasted in ((LOOK, None), (WRONG, True)):
+        watched = after(watched, MISMATCH, "", back + later, held=False)
+        assert is_wrong(watched, back + later, running=back) is lasted
 
 
 @pytest.mark.parametrize(("left", "life"), [(5, 7), (40, 47), (89.9, 90), (120, 200), (365, 398), (4000, 4000)])

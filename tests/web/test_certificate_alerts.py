@@ -93,7 +93,7 @@ def test_a_project_gets_one_mail_for_all_and_others_get_none(described: Describe
     for project in (described.project, other):
         alerts.tell(project, timezone.now())
     mail = Message.objects.get()
-    assert mail.subject == "serbest: certificate a.example.org expires in 1 day, and 1 more"
+    assert mail.subject == "serbest: certificate a.example.org expires in 2 days, and 1 more"
     assert mail.address == "pager@example.org"
     assert "b.example.org" in mail.text
     assert "c.example.org" not in mail.text

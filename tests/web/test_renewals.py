@@ -39,7 +39,7 @@ def test_it_is_silent_until_overdue_then_told_and_then_the_last_days(described: 
     for left in (60, 40, 33.5, 33, 32, 31, 14, 8, 6.5, 5, 2, 0.5, -0.5, -3):
         alerts.tell(described.project, one.not_after - left * DAY)
     assert subjects() == [
-        "serbest: certificate www.example.org is not renewed by itself and expires in 32 days",
+        "serbest: certificate www.example.org was not renewed and expires in 32 days",
         "serbest: certificate www.example.org expires in 6 days",
         "serbest: certificate www.example.org expires in 2 days",
         "serbest: certificate www.example.org expires in less than a day",
@@ -59,7 +59,7 @@ def test_the_second_failure_is_told_and_that_it_works_again(described: Described
         assert len(subjects()) == 0, at
         assert client.post(f"{page}failed/", {"reason": said}).status_code == 303
         alerts.tell(described.project, timezone.now())
-    assert subjects() == ["serbest: certificate www.example.org is not renewed by itself and expires in 89 days"]
+    assert subjects() == ["serbest: certificate www.example.org was not renewed and expires in 90 days"]
     assert "that failed 2 times" in Message.objects.get().text
     assert "refused" not in Message.objects.get().text, "what a program said is not mailed"
     text = client.get(one.get_absolute_url()).content.decode()
