@@ -20,11 +20,13 @@ class DeploymentsConfig(AppConfig):
             trouble_mail,
             upgrade,
         )
+        from deployments.services.digest_items import troubled
         from deployments.services.guards import project_is_idle
         from deployments.services.holding import name_resources
         from deployments.services.metrics import readings, served
         from deployments.services.served_subjects import subjects
         from ffsweb.accounts.projects import removal_guards
+        from ffsweb.notify import digest
         from ffsweb.notify import kinds as mail
         from ffsweb.operations import kinds
         from ffsweb.web import metrics
@@ -34,6 +36,7 @@ class DeploymentsConfig(AppConfig):
         removal_guards.append(project_is_idle)
         name_resources()
         sources.append(subjects)
+        digest.sources.append(troubled)
         mail.register(trouble_mail.SERVICE)
         mail.register(trouble_mail.NODE)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
 from django.db import models
@@ -31,7 +32,11 @@ class AlertQuerySet(models.QuerySet["Alert"]):
 
     def of(self, project: Project) -> AlertQuerySet:
         """Those of one project, with what their pages need."""
-        rows = self.filter(models.Q(project=project) | models.Q(certificate__project=project))
+        return self.in_projects([project])
+
+    def in_projects(self, projects: Collection[Project]) -> AlertQuerySet:
+        """The same of several."""
+        rows = self.filter(models.Q(project__in=projects) | models.Q(certificate__project__in=projects))
         return rows.select_related("project", "certificate__project").defer(
             "certificate__chain_pem", "certificate__sealed_key", "certificate__sealed_passphrase"
         )

@@ -92,6 +92,19 @@ class MailServerForm(forms.Form):
         return all(getattr(before, name) == given.get(name) for name in ("host", "port", "tls", "user"))
 
 
+class DigestForm(forms.Form):
+    """When a mail a day of what is open is wanted; ``cleaned_data["hour"]`` is None for never."""
+
+    hour = forms.TypedChoiceField(
+        label="Each day at",
+        required=False,
+        coerce=int,
+        empty_value=None,
+        choices=[("", "Never"), *((hour, f"{hour:02}:00 UTC") for hour in range(24))],
+        help_text="It is sent only if something is open.",
+    )
+
+
 class AddressForm(forms.Form):
     """One address that gets a project's mail."""
 

@@ -116,6 +116,27 @@ class ListedAddress(models.Model):
         return self.address
 
 
+class Digest(models.Model):
+    """Somebody wants a mail a day: a person, or a project for its listed addresses."""
+
+    user = models.OneToOneField(User, null=True, on_delete=models.CASCADE, related_name="+")
+    project = models.OneToOneField(Project, null=True, on_delete=models.CASCADE, related_name="+")
+    hour = models.PositiveSmallIntegerField(help_text="From 0 to 23, UTC.")
+    done = models.DateField(null=True, help_text="The last day that was looked at.")
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(user=None, project__isnull=False) | models.Q(user__isnull=False, project=None),
+                name="a_digest_of_a_person_or_a_project",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user or self.project} at {self.hour}:00 UTC"
+
+
 class Muted(models.Model):
     """One person does not want one kind of mail of one project."""
 

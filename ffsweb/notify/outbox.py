@@ -21,7 +21,9 @@ KEPT = timedelta(days=400)
 WHY = "ffsweb at {base} sends this{about}. What is sent to whom is chosen {where}."
 
 
-def queue(letter: Letter, *, to: Iterable[str], key: str, kind: str, project: Project | None = None) -> None:
+def queue(
+    letter: Letter, *, to: Iterable[str], key: str, kind: str, project: Project | None = None, chosen: str = ""
+) -> None:
     """Write one mail for each address of ``to``, inside the caller's transaction: the event is kept with its mails,
     or neither is. A worker sends them within about 15 seconds after the commit, and tries for a week.
 
@@ -30,17 +32,19 @@ def queue(letter: Letter, *, to: Iterable[str], key: str, kind: str, project: Pr
     never written, whatever it would say, for as long as the first is remembered (``KEPT``); so calling it twice for
     one event is harmless, from two workers at once too. An address that is none is left out. ``kind`` is the name of
     a registered kind (:mod:`ffsweb.notify.kinds`): whether people want it is for ``recipients`` to say, before.
-    Two queries, whatever the number of addresses.
+    ``chosen`` is the path of the page where it is chosen, if that is not the project's. Two queries, whatever the
+    number of addresses.
     """
     if not key or len(key) > 200:
         msg = f"a key has 1 to 200 characters; this has {len(key)}"
         raise ValueError(msg)
-    chosen = {address.lower(): address for address in to if usable(address)}
-    if not chosen:
+    boxes = {address.lower(): address for address in to if usable(address)}
+    if not boxes:
         return
     now, base = timezone.now(), base_url()
     about = f" because of the project {project.name}" if project else ""
-    where = f"at {base}/projects/{project.name}/notifications/" if project else "by its administrators"
+    page = chosen or (f"/projects/{project.name}/notifications/" if project else "")
+    where = f"at {base}{page}" if page else "by its administrators"
     why = WHY.format(base=base, about=about, where=where)
     subject, text, html = letter.title(), letter.as_text(base, why), letter.as_html(base, why)
     Message.objects.bulk_create(
@@ -57,7 +61,7 @@ def queue(letter: Letter, *, to: Iterable[str], key: str, kind: str, project: Pr
                 next_at=now,
                 give_up_at=now + PATIENCE,
             )
-            for address in chosen.values()
+            for address in boxes.values()
         ],
         ignore_conflicts=True,
     )

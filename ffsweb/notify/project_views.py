@@ -13,15 +13,15 @@ from ffsweb.accounts.models import Membership, Role
 from ffsweb.web.htmx import go
 
 from . import kinds, server, services
-from .forms import AddressForm
-from .models import ListedAddress, Muted
+from .forms import AddressForm, DigestForm
+from .models import Digest, ListedAddress, Muted
 from .recipients import MAILED
 
 
 @project_view(Role.VIEWER)
 @require_safe
 def page(request: ProjectRequest, project: str) -> HttpResponse:
-    """Six queries, whatever the number of people."""
+    """Seven queries, whatever the number of people."""
     return _page(request, AddressForm())
 
 
@@ -87,12 +87,15 @@ def _page(request: ProjectRequest, form: AddressForm, status: int = 200) -> Http
         }
         for member in members.select_related("user").order_by("user__username")
     ]
+    digest = Digest.objects.filter(project=request.project).first()
     context = {
         "kinds": known,
         "people": people,
         "listed": ListedAddress.objects.filter(project=request.project),
         "form": form,
         "admin": admin,
+        "digest": digest,
+        "digest_form": DigestForm(initial={"hour": digest.hour if digest else None}),
         "working": server.entered() is not None or server.of_environment() is not None,
     }
     return render(request, "notify/project.html", context, status=status)

@@ -17,7 +17,7 @@ from ffsweb.web.keys import worker_sealer
 
 from .backoff import PATIENCE
 from .letter import Letter
-from .models import ListedAddress, MailServer, Message, Muted
+from .models import Digest, ListedAddress, MailServer, Message, Muted
 from .outbox import queue
 from .tasks import send_soon
 
@@ -124,3 +124,26 @@ def choose(
     Muted.objects.bulk_create(Muted(project=project, user=user, kind=kind) for kind in sorted(after - before))
     detail = {"off": sorted(after)}
     record(actor=actor, action="notify.choice", project=project, target=user.username, detail=detail, request=request)
+
+
+@transaction.atomic
+def choose_digest(
+    hour: int | None,
+    *,
+    actor: User,
+    project: Project | None = None,
+    request: HttpRequest | None = None,
+) -> None:
+    """Mail ``actor``, or the listed addresses of ``project``, what is open each day at ``hour`` (0 to 23, UTC); None:
+    no more. Whose hour is over today gets the first one tomorrow."""
+    whose = {"project": project} if project else {"user": actor}
+    now = timezone.now()
+    done = now.date() if hour is not None and hour <= now.hour else None
+    if hour is None:
+        Digest.objects.filter(**whose).delete()
+    else:
+        first = {"hour": hour, "done": done}
+        Digest.objects.update_or_create(**whose, defaults={"hour": hour}, create_defaults=first)
+    target = project.name if project else actor.username
+    detail = {"hour": "none" if hour is None else f"{hour}:00 UTC"}
+    record(actor=actor, action="notify.digest", project=project, target=target, detail=detail, request=request)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import structlog
 from django.db import transaction
+from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from ffsweb.celery import app, every
 
-from . import outbox, sending
+from . import digest, outbox, sending
 
 logger = structlog.get_logger(__name__)
 SEND = "notify.send"
 
 every(15.0, task=SEND)
+every(300.0, task="notify.digest")
 every(6 * 3600.0, task="notify.forget")
 
 
@@ -21,6 +23,12 @@ every(6 * 3600.0, task="notify.forget")
 def send() -> None:
     """Send the mails that are due."""
     sending.send_due()
+
+
+@app.task(name="notify.digest")
+def write_digests() -> None:
+    """Write the digests whose hour has come."""
+    digest.send_due(timezone.now())
 
 
 @app.task(name="notify.forget")

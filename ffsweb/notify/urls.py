@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from . import project_views, views
+from . import digest_views, project_views, views
 
 app_name = "notify"
 
@@ -15,6 +15,8 @@ urlpatterns = [
     path("system/mail/test/", views.test, name="mail_test"),
     path("system/mail/remove/", views.remove, name="mail_remove"),
     path("system/mail/<int:message>/again/", views.again, name="mail_again"),
+    path("account/digest/", digest_views.of_person, name="digest"),
+    path(_N + "digest/", digest_views.of_project, name="project_digest"),
     path(_N, project_views.page, name="project"),
     path(_N + "addresses/", project_views.add, name="address_add"),
     path(

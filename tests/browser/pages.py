@@ -116,6 +116,8 @@ PAGES = {
     "store": ("root", "/system/store/"),
     "retention": ("root", "/system/retention/"),
     "notify:mail": ("root", "/system/mail/"),
+    "notify:digest": ("alice", "/account/digest/"),
+    "notify:digest@viewer": ("carol", "/account/digest/"),
     "notify:project": ("alice", f"{P}/notifications/"),
     "notify:project@viewer": ("carol", f"{P}/notifications/"),
     "accounts:home": ("alice", "/account/"),
@@ -146,7 +148,7 @@ NO_PAGES = {
     "upload_finish", "upload_discard", "store_collect", "projects:token_revoke", "registry_login_set",
     "registry_login_remove", "registry_ping", "registry_token", "registry_repository", "notify:mail_test",
     "notify:mail_remove", "notify:mail_again", "notify:address_add", "notify:address_drop", "notify:choose",
-    "accounts:token_revoke", "api_openapi", "certificates:acknowledge", "certificates:snooze", "certificates:label", "certificates:chain", "certificates:csv", "served_csv", "served_project_csv", "certificates:request_csr", "certificates:renewal", "certificates:renewal_failed", "certificates:renewal_anew",
+    "accounts:token_revoke", "api_openapi", "certificates:acknowledge", "certificates:snooze", "certificates:label", "certificates:chain", "certificates:csv", "served_csv", "served_project_csv", "certificates:request_csr", "notify:project_digest", "certificates:renewal", "certificates:renewal_failed", "certificates:renewal_anew",
 }  # fmt: skip
 SECOND_FACTOR = (
     "mfa_authenticate",
