@@ -20,6 +20,7 @@ from tests.lab.nodes import Node
 from tests.support.installation import Installation
 
 from .conftest import picture
+from .rotating import rotate_and_restore
 
 pytestmark = [pytest.mark.lab, pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -99,7 +100,7 @@ def test_the_whole_path_in_a_browser(
     page.goto(f"{base}/nodes/node-a/services/new/")
     page.get_by_label("Name").fill("www")
     page.get_by_label("Ports").fill("443:8443")
-    page.get_by_label("Certificate").select_option(index=1)
+    page.locator("select[name=certificate]").select_option(index=1)
     page.get_by_label("Settle window").fill("5")
     picture(page, "service-new")
     click(page, "Describe the service")
@@ -165,6 +166,8 @@ def test_the_whole_path_in_a_browser(
         expect(page.locator("#situation .pill").first).to_have_text("Succeeded", timeout=30_000)
         expect(page.locator(".log-lines li").first).to_be_visible()
         picture(page, "operation-journal")
+
+        rotate_and_restore(page, site, node, tmp_path)
 
         page.goto(f"{site}/")
         expect(page.locator("#board")).to_contain_text("Live")

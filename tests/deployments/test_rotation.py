@@ -16,6 +16,8 @@ from deployments.models.proven import needed_on
 from deployments.services import deploys
 from ffsweb.audit.models import AuditEvent
 from ffsweb.operations.models import Operation
+from ffsweb.sealed import Secret
+from ffsweb.web.keys import worker_sealer
 from tests.certificates.material import Issued, issue
 from tests.deployments.fleet import Fleet, log_of, run
 from tests.deployments.push_site import Site
@@ -161,6 +163,19 @@ def test_what_a_rotation_took_the_place_of_is_not_pruned(rotating: Rotating) -> 
     assert rotating.rotate().state == "succeeded"
     kept = {each.certificate for each in needed_on(rotating.site.row, None)["www"]}
     assert {rotating.rows["old"].version, rotating.rows["new"].version} <= kept
+
+
+def test_a_certificate_that_does_not_match_its_key_never_leaves_the_dashboard(rotating: Rotating) -> None:
+    row, stranger = rotating.rows["new"], issue("stranger")
+    sealed = worker_sealer().seal(Secret(stranger.key_pem()), row.key_context)
+    Certificate.objects.filter(pk=row.pk).update(sealed_key=sealed)
+    staged, switches = rotating.node.verbs().count("stage-certificate"), list(rotating.node.switches)
+    ended = rotating.rotate()
+    assert ended.state == "failed", ended.message
+    assert "does not belong to it. Nothing of it was sent." in ended.message
+    assert rotating.node.verbs().count("stage-certificate") == staged
+    assert not any(row.chain_pem.encode() in (call.stdin or b"") for call in rotating.node.fake.calls)
+    assert (rotating.node.switches, rotating.on_node, rotating.row) == (switches, "old", rotating.rows["old"])
 
 
 def test_a_service_without_tls_is_refused_before_anything_is_touched(rotating: Rotating) -> None:

@@ -11,16 +11,17 @@ import pytest
 from certificates.models import Certificate
 from deployments.core.rotation import ROTATE
 from deployments.execution.looking import look_at_due
-from deployments.models import Service
+from deployments.models import HadCertificate, Service
 from deployments.models.served_table import served_table
 from deployments.services import deploys
 from ffsweb.operations.models import Operation
 from tests.certificates.material import intermediate, issue
 from tests.deployments.fleet import Fleet, log_of, run
 from tests.lab.deployed import Site
+from tests.lab.killing import go_on, killed_at
 from tests.lab.lab import Lab
 
-pytestmark = [pytest.mark.lab, pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.lab, pytest.mark.django_db(transaction=True), pytest.mark.timeout(600)]
 
 
 @pytest.fixture
@@ -35,14 +36,19 @@ def served(site: Site) -> bytes:
     return ssl.get_server_certificate((site.node.address, 443), timeout=10).encode()
 
 
-def rotate(site: Site, to: Certificate) -> Operation:
+def asked_for(site: Site, to: Certificate) -> Operation:
+    """A rotation that waits for its worker."""
     site.read()
     service = Service.objects.select_related("live_release").get(pk=site.service.pk)
     assert service.live_release is not None
     plan = deploys.preview(
         release=service.live_release, services=[service], actor=site.fleet.alice, kind=ROTATE, certificate=to
     )
-    return run(deploys.request_deploy(plan=plan, actor=site.fleet.alice))
+    return deploys.request_deploy(plan=plan, actor=site.fleet.alice)
+
+
+def rotate(site: Site, to: Certificate) -> Operation:
+    return run(asked_for(site, to))
 
 
 def certificate(site: Site) -> Certificate | None:
@@ -85,3 +91,52 @@ def test_an_application_that_takes_no_notice_of_the_new_file_keeps_the_old_one(s
     assert site.node.read_text(unit) == text
     assert served(site) == before
     assert certificate(site) == old
+
+
+def is_on(site: Site, operation: Operation, on: Certificate, pem: bytes) -> None:
+    """The node has this one certificate, the row says so, it is served, and nothing was switched twice."""
+    assert (certificate(site), served(site), site.pending()) == (on, pem, False)
+    unit = site.node.read_text("/etc/containers/systemd/ffs-www.container")
+    assert [line for line in unit.splitlines() if line.startswith("Certificate=")] == [f"Certificate={on.version}"]
+    records = site.node.exec(("ls", "/var/lib/ffs-node/ops")).check().out.split()
+    assert len([name for name in records if f"-{operation.pk}." in name]) == 1
+    site.read()
+    (row,) = served_table(Service.objects.all())
+    assert row.server == on.fingerprint
+
+
+def test_a_worker_that_is_killed_at_any_step_leaves_one_certificate_and_a_row_that_agrees(site: Site) -> None:
+    site.go_live(site.release("1.0"))
+    old = certificate(site)
+    assert old is not None
+    fresh = issue("www.example.org", intermediate(), names=("www.example.org", "example.org"))
+    turns = [(old, served(site)), (site.fleet.certificate(fresh, intermediate()), fresh.pem)]
+    step, killed = 0, True
+    while killed:
+        step += 1
+        to, pem = turns[step % 2]
+        operation = asked_for(site, to)
+        killed = killed_at(operation, step)
+        ended = go_on(operation)
+        assert ended.state == "succeeded", f"killed at step write {step}: {ended.message}\n{log_of(ended)}"
+        assert ended.takeovers == int(killed)
+        is_on(site, ended, to, pem)
+        assert [row.certificate for row in HadCertificate.objects.all()] == [turns[(step + 1) % 2][0]]
+    assert step > 2 * 5  # intent and evidence of preflight, stage, switch, gate and confirm
+
+
+def test_a_worker_that_is_killed_on_the_way_back_leaves_the_certificate_from_before(site: Site) -> None:
+    Service.objects.filter(pk=site.service.pk).update(start_timeout=8)
+    site.service.refresh_from_db()
+    site.go_live(site.release("1.0", "SAMPLE_MODE=ok\nSAMPLE_TLS=keep"))
+    old, before = certificate(site), served(site)
+    assert old is not None
+    new = site.fleet.certificate(issue("www.example.org", intermediate(), names=("www.example.org",)), intermediate())
+    going_forward = 2 * 4  # preflight, stage, switch and gate
+    for more in (0, 2):  # the decision to go back was written, the way back was begun
+        operation = asked_for(site, new)
+        assert killed_at(operation, going_forward + 1 + more)
+        ended = go_on(operation)
+        assert ended.state == "rolled_back", f"killed at {more} on the way back: {ended.message}\n{log_of(ended)}"
+        is_on(site, ended, old, before)
+    assert not HadCertificate.objects.exists()
