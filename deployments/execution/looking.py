@@ -5,9 +5,10 @@ from __future__ import annotations
 import random
 import threading
 import time
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
+from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
@@ -33,6 +34,8 @@ MOST = 200
 """Services that one tick looks at; those that wait the longest first."""
 BUDGET = 45.0
 """Seconds of one tick: what is left is due at the next."""
+STORED = 0.25
+"""Seconds for which what was seen is gathered before it is stored, all of it in one transaction."""
 OUTSIDE, INSIDE = "", "node_"
 """The sides, by how their fields of ``Served`` begin."""
 
@@ -76,32 +79,48 @@ def look_at(services: list[Service], *, seconds: float) -> int:
             begun.update({pool.submit(_outside, service, stop): OUTSIDE for service in there})
         waiting = set(begun)
         while waiting:
-            done, waiting = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
+            done, waiting = wait(waiting, timeout=STORED)
             if (process.stopping or time.monotonic() > ends) and not stop.is_set():
                 stop.set()
                 waiting = {future for future in waiting if not future.cancel()}
-            for future in done:
-                for service, saw in () if future.cancelled() else future.result():
-                    keep(service, saw, begun[future])
-                    seen.add(service.pk)
+            for side in (OUTSIDE, INSIDE):
+                saw = [
+                    each
+                    for future in done
+                    if begun[future] == side and not future.cancelled()
+                    for each in future.result()
+                ]
+                seen |= keep(saw, side)
     return len(seen)
 
 
-def keep(service: Service, saw: Look, side: str = OUTSIDE) -> None:
-    """Remember what one side saw. Two queries, three if the service was removed meanwhile."""
-    if not Service.objects.filter(pk=service.pk).exists():
-        return
-    fields = {
-        "at": timezone.now(),
-        "port": saw.port,
-        "fingerprint": saw.fingerprint,
-        "not_after": saw.not_after,
-        "error": saw.error[:ERROR],
-    }
-    defaults = {f"{side}{name}": value for name, value in fields.items()}
-    if side == OUTSIDE:
-        defaults["not_before"] = saw.not_before
-    Served.objects.update_or_create(service_id=service.pk, defaults=defaults)
+def keep(saw: Saw, side: str = OUTSIDE) -> set[int]:
+    """Remember what one side saw, in one transaction; the keys of the services that are still there. Two queries."""
+    if not saw:
+        return set()
+    at = timezone.now()
+    with transaction.atomic():
+        # Locked, so that none is removed between the two queries.
+        rows = Service.objects.select_for_update().filter(pk__in=[service.pk for service, _ in saw])
+        there = set(rows.order_by("pk").values_list("pk", flat=True))
+        rows_of = [
+            Served(service_id=service.pk, **_fields(look, side, at)) for service, look in saw if service.pk in there
+        ]
+        if rows_of:
+            Served.objects.bulk_create(
+                rows_of, update_conflicts=True, unique_fields=["service"], update_fields=_names(side)
+            )
+    return there
+
+
+def _fields(look: Look, side: str, at: datetime) -> dict[str, object]:
+    values = (at, look.port, look.fingerprint, look.not_after, look.error[:ERROR], look.not_before)
+    return dict(zip(_names(side), values, strict=False))
+
+
+def _names(side: str) -> list[str]:
+    names = [f"{side}{name}" for name in ("at", "port", "fingerprint", "not_after", "error")]
+    return [*names, "not_before"] if side == OUTSIDE else names  # only the dashboard reads when it begins
 
 
 def look_again(service: Service) -> None:
