@@ -9,7 +9,7 @@ PYTHON ?= python3
 TEMPLATES = $(shell find templates ffsweb certificates deployments -name '*.html')
 export PYTHON
 
-.PHONY: setup up test fix lint types contracts migrations test-quick test-machines test-postgres demo screenshots bench-push bench-supervisor bench-viewers bench-fleet clean
+.PHONY: setup up test fix lint types contracts migrations test-quick test-machines test-postgres demo screenshots bench-push bench-supervisor bench-viewers bench-fleet bench-certificates clean
 .DEFAULT_GOAL := up
 
 setup: .venv/.synced
@@ -87,6 +87,10 @@ bench-viewers: setup
 # How long a hundred nodes take to be read, beside pyinfra and ansible-core (sshd, PyPI); writes docs/benchmarks-fleet.md.
 bench-fleet: setup
 	$(BIN)/python -m benchmarks.fleet --write
+
+# The status of a thousand endpoints and thirty lab nodes, beside openssl s_client (root, lab); writes a page of docs/.
+bench-certificates: setup
+	$(BIN)/python -m benchmarks.certificates --write
 
 clean:
 	rm -rf .venv var/tools static .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
