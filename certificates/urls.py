@@ -13,6 +13,7 @@ _C = _P + "<int:certificate>/"
 _R = _P + "requests/"
 
 urlpatterns = [
+    path("certificates/alerts/", alerts.fleet, name="all_alerts"),
     path(_P, inventory.listing, name="list"),
     path(_P + "inventory.csv", inventory.inventory_csv, name="csv"),
     path(_P + "alerts/", alerts.listing, name="alerts"),

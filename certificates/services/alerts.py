@@ -25,7 +25,7 @@ from .inventory_subjects import of_inventory
 
 KIND = kinds.Kind(
     "certificate",
-    "A certificate nears its end, or something about it is wrong",
+    "A certificate nears its end or is wrong",
     "30, 14, 7, 3 and 1 days before it expires, not before half of its life; when it has expired; when a service "
     "serves another one than it should; when nobody could look for a day; and when each of that is over. Each "
     "once.",

@@ -18,7 +18,7 @@ from ffsweb.web.measures import span_in_words
 LONG = timedelta(days=1)
 KIND = kinds.Kind(
     "certificate-gap",
-    "Nobody looked at certificates for a day or longer",
+    "Certificates were not looked at for a day",
     "The dashboard, or its clock (beat), did not run: nothing was looked at and nothing was mailed. Once, when it "
     "runs again.",
 )

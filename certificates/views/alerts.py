@@ -12,8 +12,11 @@ from django.views.decorators.http import require_POST, require_safe
 
 from certificates.models import Alert
 from certificates.services import minding
-from ffsweb.accounts.access import ProjectRequest, project_view
-from ffsweb.accounts.models import Role
+from certificates.services.alerts import KIND
+from certificates.services.gap import KIND as GAP
+from ffsweb.accounts.access import PersonRequest, ProjectRequest, member_view, project_view
+from ffsweb.accounts.models import Project, Role
+from ffsweb.notify.history import history
 from ffsweb.web.htmx import go
 
 SNOOZES = (1, 3, 7, 14, 30)
@@ -28,14 +31,24 @@ class SeenForm(forms.Form):
     days = forms.TypedChoiceField(choices=[(days, days) for days in SNOOZES], coerce=int, required=False)
 
 
+@member_view
+@require_safe
+def fleet(request: PersonRequest) -> HttpResponse:
+    """Open alerts of all projects that the person may see, the worst first. Three queries."""
+    rows = Alert.objects.in_projects(Project.objects.visible_to(request.user)).filter(is_open=True)
+    rows = rows.order_by("-rung", "certificate__not_after", "pk")
+    return render(request, "certificates/all_alerts.html", {"open": rows, "now": timezone.now()})
+
+
 @project_view(Role.VIEWER)
 @require_safe
 def listing(request: ProjectRequest, project: str) -> HttpResponse:
-    """Open alerts, the worst first, and the last ones that ended."""
+    """Open alerts, the worst first, the last ones that ended, and the last mails. Five queries."""
     rows = _rows(request)
     context = {
         "open": rows.filter(is_open=True).order_by("-rung", "certificate__not_after"),
         "ended": rows.filter(is_open=False).order_by(F("ended_at").desc(nulls_last=True))[:ENDED],
+        "mails": history(request.project, (KIND.name, GAP.name)),
         "snoozes": SNOOZES,
         "now": timezone.now(),
     }

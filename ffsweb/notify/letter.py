@@ -23,6 +23,11 @@ _HEAD = mark_safe(
     "@media(prefers-color-scheme:dark){.quiet{color:#bbb}a{color:#8ab4f8}}</style>"
 )
 
+_SHORT = 20
+"""Characters of a label that has room beside its value, on a phone too."""
+_BESIDE = '<tr><td class="quiet" style="padding:2px 12px 2px 0;vertical-align:top">{}</td><td>{}</td></tr>'
+_BELOW = '<tr><td class="quiet" style="padding:6px 1px 0">{}</td></tr><tr><td>{}</td></tr>'
+
 
 @dataclass(frozen=True, slots=True)
 class Letter:
@@ -57,12 +62,9 @@ class Letter:
 
     def as_html(self, base_url: str, why: str) -> str:
         """The same as HTML, without pictures, scripts or anything to be fetched."""
-        rows = format_html_join(
-            "\n",
-            '<tr><td class="quiet" style="padding:2px 12px 2px 0;vertical-align:top;min-width:6em">{}</td>'
-            '<td style="overflow-wrap:anywhere">{}</td></tr>',
-            self._facts(),
-        )
+        shown = self._facts()
+        beside = all(len(label) <= _SHORT for label, _ in shown)
+        rows = format_html_join("\n", _BESIDE if beside else _BELOW, shown)
         facts = format_html("<table>{}</table>\n", rows) if rows else ""
         todo = paragraph(self.todo)
         address = f"{base_url}{self.path}"

@@ -71,6 +71,8 @@ PAGES = {
     "certificates:list": ("alice", f"{P}/certificates/"),
     "certificates:list@empty": ("alice", "/projects/empty-one/certificates/"),
     "certificates:add": ("alice", f"{P}/certificates/add/"),
+    "certificates:all_alerts": ("alice", "/certificates/alerts/"),
+    "certificates:all_alerts@newcomer": ("newcomer", "/certificates/alerts/"),
     "certificates:alerts": ("bob", f"{P}/certificates/alerts/"),
     "certificates:alerts@viewer": ("carol", f"{P}/certificates/alerts/"),
     "certificates:alerts@empty": ("alice", "/projects/empty-one/certificates/alerts/"),

@@ -20,6 +20,7 @@ from certificates.services.alerts import tell
 from certificates.services.inventory import upload_certificate
 from certificates.services.making import request_certificate
 from certificates.services.minding import acknowledge
+from certificates.services.renewals import failed, mark
 from deployments.core.rollout import ASK, HOLD, OWE, Rollout
 from deployments.models import (
     Collection,
@@ -186,7 +187,28 @@ def _certificates(fleet: Fleet) -> dict[str, int]:
     fleet.certificate(issue("late.example.org", names=("late.example.org",), days=28, started=26))
     tell(fleet.project, timezone.now())
     acknowledge(alert=Alert.objects.filter(is_open=True).latest("pk"), actor=fleet.alice)
+    _own_and_automatic(fleet)
     return {"unused": old.pk, "request": waiting.pk}
+
+
+def _own_and_automatic(fleet: Fleet) -> None:
+    """A service that serves something else, and a certificate that a machine renews, not always."""
+    wrong = Service.objects.get(node__name="konya-1", name="www")
+    Alert.objects.create(
+        project=fleet.project,
+        subject=wrong.resource,
+        kind="mismatch",
+        label=str(wrong),
+        path=wrong.get_absolute_url(),
+        reason="The container serves the certificate from before: it did not load the new file. Restart it; it should "
+        "serve tls (3f1b2c4d5e6f7081…); since 2026-11-24 08:10 UTC",
+        rung=10,
+        is_open=True,
+        told_at=timezone.now(),
+    )
+    assert wrong.certificate is not None
+    mark(certificate=wrong.certificate, automatic=True, renew_by=None, actor=fleet.alice)
+    failed(certificate=wrong.certificate, reason="<b>urn:ietf:params:acme:error:dns</b> " * 3, actor=fleet.alice)
 
 
 def _image(directory: Path, number: int) -> Path:

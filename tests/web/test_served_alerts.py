@@ -342,3 +342,29 @@ def test_one_that_was_replaced_and_is_still_served_is_told_of(
     told = "serbest: the certificate of www@node-a expires in {} days"
     assert subjects()[:1] == [told.format(8)]
     assert told.format(7) in "".join(subjects()), "not twice as often because the dashboard has it too"
+
+
+def test_all_that_is_open_stands_on_one_page_for_those_who_may_see_it(
+    visit: Visit, carol: User, mallory: User, www: Service, clock: Traveller
+) -> None:
+    look_for(clock, HOUR, www, fingerprint=OTHER)
+    page = visit(carol).get("/certificates/alerts/").content.decode()
+    assert_well_made(page)
+    assert "www@node-a</a>" in page
+    assert f'href="{ALERTS}"' in page
+    other = visit(mallory).get("/certificates/alerts/").content.decode()
+    assert "www@node-a" not in other
+    assert "Nothing to tell" in other
+
+
+def test_the_page_says_what_became_of_the_mails_without_their_addresses(
+    visit: Visit, carol: User, www: Service, clock: Traveller
+) -> None:
+    ListedAddress.objects.create(project=www.project, address="second@example.org")
+    look_for(clock, HOUR, www, fingerprint=OTHER)
+    Message.objects.filter(address="second@example.org").update(state="sent")
+    page = visit(carol).get(ALERTS).content.decode()
+    assert_well_made(page)
+    assert page.count("serbest: www@node-a serves another certificate than it should") == 1
+    assert "sent to 1 address, waiting for 1 address" in page
+    assert "second@example.org" not in page
