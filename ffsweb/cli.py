@@ -1,4 +1,7 @@
-"""``ffs``: the one program. Each command is a module of ``ffsweb.runtime``, loaded only when it is called."""
+"""``ffs``: the one program. Each command is a module, loaded only when it is called.
+
+Those of ``ffsweb.runtime`` run a dashboard; those of ``ffsweb.commands`` are clients of one.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +32,14 @@ COMMANDS: Final = {
     "supervise": Command(
         "deployments.nodekit.supervisor.command", "main", "[options] -- COMMAND: supervise a program"
     ),
+    "nodes": Command("ffsweb.commands.lists", "nodes", "list nodes (this and what follows: of FFSWEB_URL)"),
+    "services": Command("ffsweb.commands.lists", "services", "list services: what is live, what was measured"),
+    "operations": Command("ffsweb.commands.lists", "operations", "list operations"),
+    "logs": Command("ffsweb.commands.logs", "logs", "[-f] [ID]: an operation's log"),
+    "deploy": Command("ffsweb.commands.deploying", "deploy", "HOST --name www [--wait]: deploy a release"),
+    "rollback": Command("ffsweb.commands.deploying", "rollback", "HOST --name www: back to the release before"),
+    "cert": Command("ffsweb.commands.certificates", "cert", "status|rotate-https HOST --name www"),
+    "completion": Command("ffsweb.commands.completion", "completion", "bash|zsh|fish: for your shell"),
     "valkey": Command("ffsweb.runtime.valkey"),
     "banner": Command("ffsweb.runtime.banner"),
 }

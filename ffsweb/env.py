@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from environ.fileaware_mapping import FileAwareMapping  # type: ignore[import-untyped]
 
-from ffsweb.variables import OF_THE_TESTS, VARIABLES
+from ffsweb.variables import OF_THE_COMMANDS, OF_THE_TESTS, VARIABLES
 from ffsweb.web.measures import rate_from_words
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def read(variables: Mapping[str, str], *, base: Path, uid: int, pid: int) -> Env
 
 def unknown(names: Iterable[str]) -> tuple[str, ...]:
     """The ``FFSWEB_*`` names that mean nothing here, sorted: a misspelt one would silently do nothing."""
-    known = {variable.name for variable in VARIABLES} | OF_THE_TESTS
+    known = {variable.name for variable in VARIABLES} | OF_THE_TESTS | OF_THE_COMMANDS
     return tuple(
         sorted(name for name in names if name.startswith("FFSWEB_") and name.removesuffix("_FILE") not in known)
     )

@@ -29,6 +29,16 @@ class Measured(Schema):
     heartbeat_age: float | None
 
 
+class ServedShape(Schema):
+    """What a TLS handshake of the dashboard with the service showed; SHA-256 in hex, or "" and why."""
+
+    at: datetime
+    port: int
+    fingerprint: str
+    not_after: datetime | None
+    error: str
+
+
 class ServiceShape(Schema):
     """A project installed on a node under an instance name."""
 
@@ -48,6 +58,7 @@ class ServiceShape(Schema):
     desired_release: int | None
     live_release: int | None = Field(description="What a reading proved to run.")
     measured: Measured | None = Field(description="null: unknown.")
+    served: ServedShape | None = Field(description="null: nobody looked.")
     created_at: datetime
 
 
@@ -89,7 +100,7 @@ def shape(row: Service, reading: Reading | None) -> dict[str, Any]:
     names = ("name", "supervision", "probe", "watchdog", "start_timeout", "settle", "health_check", "health_from")
     facts = reading.parsed() if reading else None
     there = facts.service(row.name) if facts else None
-    measured = None
+    measured, seen = None, getattr(row, "served", None)
     if reading and there:
         of = ("deployed", "active", "release", "restarts", "heartbeat_age")
         measured = {"at": reading.taken_at, **{name: getattr(there, name) for name in of}}
@@ -103,9 +114,10 @@ def shape(row: Service, reading: Reading | None) -> dict[str, Any]:
         "desired_release": row.desired_release.number if row.desired_release else None,
         "live_release": row.live_release.number if row.live_release else None,
         "measured": measured,
+        "served": seen.outside if seen else None,
         "created_at": row.created_at,
     }
 
 
 def _related(rows: Any) -> Any:
-    return rows.select_related("project", "node", "desired_release", "live_release").defer("unit_text")
+    return rows.select_related("project", "node", "desired_release", "live_release", "served").defer("unit_text")

@@ -1,0 +1,41 @@
+"""Which service a command means."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from ffsweb.commands.client import Client, quoted
+from ffsweb.commands.errors import Ended
+
+
+def service_of(client: Client, given: argparse.Namespace) -> dict[str, Any]:
+    """The service of ``--name`` on HOST, a node's name or address. Raises Ended if there is none, or several."""
+    wanted = {"project": given.project} if given.project else {}
+    hosts = [row for row in client.pages("/nodes", **wanted) if given.host in {row["name"], row["address"]}]
+    if not hosts:
+        raise Ended(f"There is no node {given.host}, or your token is not for its project.")
+    there = {(row["project"], row["name"]) for row in hosts}
+    rows = [
+        row
+        for name in sorted({name for _, name in there})
+        for row in client.pages("/services", node=name, **wanted)
+        if row["name"] == given.name and (row["project"], row["node"]) in there
+    ]
+    if not rows:
+        raise Ended(f"{given.host} has no service {given.name}. Describe it on the node's page, or by the API.")
+    if len(rows) > 1:
+        projects = ", ".join(sorted(row["project"] for row in rows))
+        raise Ended(f"{given.name}@{given.host} is in several projects: {projects}. Say which with --project.")
+    found: dict[str, Any] = rows[0]
+    return found
+
+
+def path_of(service: dict[str, Any]) -> str:
+    """Its address below /api/v1."""
+    return quoted("projects", service["project"], "nodes", service["node"], "services", service["name"])
+
+
+def name_of(service: dict[str, Any]) -> str:
+    """As people call it."""
+    return f"{service['name']}@{service['node']}"

@@ -1,0 +1,63 @@
+"""From a wish to an operation: a plan that is shown, confirmed where it warns, and put to work by its hash."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from ffsweb.commands.arguments import Parser
+from ffsweb.commands.client import Client, quoted
+from ffsweb.commands.errors import CODES, FAILED, Ended
+from ffsweb.commands.finding import name_of
+from ffsweb.commands.following import follow, show_line, tell_line
+from ffsweb.commands.showing import COLOURS, YELLOW, as_json, coloured, printable, say, tell
+
+
+def with_start(parser: Parser) -> Parser:
+    """Add what every command knows that starts a plan."""
+    parser.add_argument("--wait", action="store_true", help="stream the log to its end, whose state is the exit code")
+    parser.add_argument("--queue", action="store_true", help="wait for what other operations have")
+    parser.add_argument("--yes", action="store_true", help="go on though the plan warns")
+    return parser
+
+
+def carry_out(client: Client, given: argparse.Namespace, service: dict[str, Any], **wish: Any) -> int:
+    """Make the plan of ``wish``, start it, and with ``--wait`` follow it; the exit code."""
+    project = quoted("projects", service["project"])
+    plan = client.post(f"{project}/plans", {"services": [name_of(service)], **wish})
+    _show(plan)
+    refusals = [text for target in plan["targets"] for text in target["refusals"]]
+    if plan["refused"]:
+        raise Ended(f"Refused: {' '.join(map(printable, refusals))} Nothing was started.")
+    if plan["warnings"] and not given.yes and not _confirmed():
+        raise Ended("Nothing was started. With --yes it goes on though the plan warns.")
+    operation = client.post(f"{project}/plans{quoted(plan['hash'])}/deploy", {"aware": True, "wait": given.queue})
+    tell(f"Operation {operation['id']}: {client.url}/operations/{operation['id']}/")
+    if not given.wait:
+        if given.json:
+            as_json(operation)
+        return 0
+    ended = follow(client, operation["id"], tell_line if given.json else show_line)
+    if given.json:
+        as_json(ended)
+    else:
+        say(f"{name_of(service)}: {coloured(ended['state'].replace('_', ' '), COLOURS.get(ended['state'], ''))}")
+    return CODES.get(ended["state"], FAILED)
+
+
+def _show(plan: dict[str, Any]) -> None:
+    for target in plan["targets"]:
+        old, new = target["release_old"] or "none", target["release_new"]
+        size = plan["bytes_to_send"] / 1e6
+        tell(f"{printable(target['service'])}: release {printable(old)} → {printable(new)}, {size:.1f} MB to send")
+        for text in target["warnings"]:
+            tell(coloured(f"  {printable(text)}", YELLOW, sys.stderr))
+
+
+def _confirmed() -> bool:
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    sys.stderr.write("Go on? [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
