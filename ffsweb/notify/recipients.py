@@ -25,6 +25,17 @@ def recipients(project: Project, kind: str) -> list[str]:
     ]
 
 
+def is_still_one(project: Project, address: str) -> bool:
+    """Whether a mail that waited may go to ``address``: somebody who left, was deactivated or is not listed any more
+    is told nothing new of a project. Up to three queries."""
+    people = User.objects.filter(email__iexact=address, is_active=True)
+    return (
+        people.filter(memberships__project=project).exists()
+        or ListedAddress.objects.filter(project=project, address__iexact=address).exists()
+        or people.filter(is_administrator=True).exists()
+    )
+
+
 def wants(user: User, project: Project, kind: str) -> bool:
     """Whether ``user`` has an address, may see the project and did not switch the kind off. Two queries."""
     if not user.email or not user.is_active or project.role_of(user) is None:

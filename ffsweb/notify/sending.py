@@ -24,6 +24,7 @@ from . import server as servers
 from .backoff import PATIENCE, SERVER_PATIENCE, pause_after
 from .letter import one_line
 from .models import Message
+from .recipients import is_still_one
 from .smtp import Later, Line, Refused, ServerProblem, line
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ logger = structlog.get_logger(__name__)
 BATCH = 200
 SECONDS = 60.0
 """Mails of one tick, and how long it goes on: the next one does the rest."""
+FRESH = timedelta(minutes=30)
+"""Who gets a mail was decided when it was written; one that is older is looked at once more."""
 CLAIM = timedelta(minutes=10)
 """Longer than the slowest server takes for one mail."""
 
@@ -76,6 +79,7 @@ class _Tick:
     def _send(self, message: Message, stack: ExitStack) -> bool:
         """Whether the server is still good for the next one."""
         try:
+            _look_at_who(message)
             if self._line is None:
                 self._line = stack.enter_context(line(self._server))
             self._line.send(message)
@@ -100,6 +104,13 @@ class _Tick:
         if self._sent == 0:  # the server is there: what waited for it need not wait longer
             Message.objects.queued().filter(waits_for_server=True).update(next_at=timezone.now())
         self._sent += 1
+
+
+def _look_at_who(message: Message) -> None:
+    """Raise Refused if a mail waited so long that whom it is for has left meanwhile."""
+    waited = timezone.now() - message.created_at > FRESH
+    if waited and message.project is not None and not is_still_one(message.project, message.address):
+        raise Refused(f"{message.address} belongs to nobody in {message.project.name} any more.")
 
 
 def claim(pk: int, now: datetime) -> Message | None:
