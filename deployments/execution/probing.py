@@ -11,6 +11,7 @@ from deployments.core.health_values import DASHBOARD, Probe, Probed, ServedProbe
 from deployments.core.node_events import Refused
 from deployments.execution import dashboard_probe, served_probe
 from deployments.execution.errors import NODE_ERRORS, TargetFailed
+from deployments.execution.served_node import look_by
 
 if TYPE_CHECKING:
     from deployments.core.plan import Desired
@@ -66,7 +67,7 @@ def _once(context: Context, line: Conversation, service: str, probe: Probe | Ser
     context.checkpoint()
     try:
         if isinstance(probe, ServedProbe):
-            return served_probe.served(probe, stop=context.stop)
+            return _served(context, line, service, probe)
         if probe.side == DASHBOARD:
             return dashboard_probe.ask(probe, stop=context.stop)
         return _by_node(line, service, probe)
@@ -75,6 +76,17 @@ def _once(context: Context, line: Conversation, service: str, probe: Probe | Ser
         line.log(f"The node could not be asked for the health check: {error}", "warning")
         line.close()
         return None
+
+
+def _served(context: Context, line: Conversation, service: str, probe: ServedProbe) -> Probed:
+    """The dashboard's handshake proves it; where it does not, the node's own may: something answers in between."""
+    outside = served_probe.look(probe.address, probe.ports, name=probe.name, stop=context.stop)
+    if outside.fingerprint == probe.fingerprint:
+        return served_probe.judged(probe, outside)
+    inside = look_by(line.program(), service, probe.ports, probe.name)
+    if inside.fingerprint == probe.fingerprint or (inside.fingerprint and not outside.fingerprint):
+        return served_probe.judged(probe, inside, whose="The node's own")
+    return served_probe.judged(probe, outside)
 
 
 def _by_node(line: Conversation, service: str, probe: Probe) -> Probed:

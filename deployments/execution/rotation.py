@@ -10,6 +10,7 @@ from deployments.core.health_values import ServedProbe
 from deployments.core.rotation import KINDS, ROTATE, certificate_of
 from deployments.core.served import ports_of, server_name
 from deployments.execution.errors import Gone, TargetFailed
+from deployments.execution.served_node import look_by
 from deployments.execution.served_probe import look
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 NO_TLS = (
     "It cannot be seen which certificate is served: {} Nothing was touched. If the service does not speak TLS by "
-    "itself, or the dashboard does not reach it, rotate with “no handshake: the file alone”."
+    "itself, rotate with “no handshake: the file alone”."
 )
 
 
@@ -44,7 +45,8 @@ def rotation_of(plan: PlanValue, project: Project) -> Rotation | None:
 def served_now(run: DeployTarget, rotation: Rotation, *, active: bool) -> str:
     """The fingerprint of what is served before the switch, "" if nobody needs to know.
 
-    Raises TargetFailed if the service runs, and no handshake shows its certificate: none would show the new one.
+    Raises TargetFailed if the service runs, and no handshake, of the dashboard or of the node, shows its certificate:
+    none would show the new one.
     """
     if not rotation.handshake:
         return ""
@@ -52,9 +54,12 @@ def served_now(run: DeployTarget, rotation: Rotation, *, active: bool) -> str:
     names = service.certificate.names if service.certificate else rotation.certificate.names
     ports = ports_of(service.ports, service.health_check)
     seen = look(service.node.address, ports, name=server_name(names), stop=run.context.stop)
-    if active and not seen.fingerprint:
-        raise TargetFailed(NO_TLS.format(seen.error))
-    return seen.fingerprint
+    if not active or seen.fingerprint:
+        return seen.fingerprint
+    inside = look_by(run.program(), service.name, ports, server_name(names))
+    if not inside.fingerprint:
+        raise TargetFailed(NO_TLS.format(f"from the dashboard, {seen.error} From the node, {inside.error}"))
+    return inside.fingerprint
 
 
 def new_one(run: DeployTarget) -> ServedProbe | None:

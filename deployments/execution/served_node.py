@@ -50,12 +50,16 @@ def looks_from(login: NodeLogin, services: Sequence[Service], *, stop: threading
 
 def look_from(program: NodeProgram, service: Service) -> Look:
     """What the node sees of ``service``. Raises RemoteError."""
-    ports = ports_of(service.ports, service.health_check)
+    name = server_name(service.certificate.names if service.certificate else [])
+    return look_by(program, service.name, ports_of(service.ports, service.health_check), name)
+
+
+def look_by(program: NodeProgram, service: str, ports: Sequence[int], name: str) -> Look:
+    """What the node sees at the first of ``ports`` that speaks TLS, asked for ``name`` by SNI. Raises RemoteError."""
     if not ports:
         return Look(error="it publishes no TCP port.")
-    name = server_name(service.certificate.names if service.certificate else [])
     try:
-        return _read(program.ask(node_commands.served(service.name, ports, name)))
+        return _read(program.ask(node_commands.served(service, ports, name)))
     except Refused as refused:
         return Look(error=TOO_OLD if refused.no_such_verb else f"the node did not look: {refused.text[:400]}")
     except AnswerError as error:

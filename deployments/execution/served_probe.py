@@ -57,12 +57,12 @@ def look(
     return Look(error=f"{'; '.join(said)}." if said else "it publishes no TCP port.")
 
 
-def served(probe: ServedProbe, *, stop: threading.Event) -> Probed:
-    """Whether the certificate that is waited for is served now. As ``look``."""
-    seen = look(probe.address, probe.ports, name=probe.name, stop=stop)
+def judged(probe: ServedProbe, seen: Look, *, whose: str = "The") -> Probed:
+    """Whether what somebody saw is the certificate that is waited for; ``whose`` begins the sentence."""
     if not seen.fingerprint:
-        return Probed(probe.side, "The TLS handshake", good=False, said=f"showed no certificate: {seen.error}")
-    what = f"The TLS handshake with port {seen.port}"
+        said = f"showed no certificate: {seen.error}"
+        return Probed(probe.side, f"{whose} TLS handshake", good=False, said=said)
+    what = f"{whose} TLS handshake with port {seen.port}"
     if seen.fingerprint == probe.fingerprint:
         return Probed(probe.side, what, good=True, said=f"shows the certificate {seen.fingerprint[:16]}")
     old = ", the one from before: the container did not load the new file" if seen.fingerprint == probe.old else ""

@@ -13,6 +13,7 @@ from deployments.core.rotation import FILE_ALONE, ROTATE
 from deployments.execution import connection
 from deployments.models import HadCertificate, Node, Proven, Served, Service
 from deployments.models.proven import needed_on
+from deployments.models.served_table import served_table
 from deployments.services import deploys
 from ffsweb.audit.models import AuditEvent
 from ffsweb.operations.models import Operation
@@ -107,6 +108,28 @@ def test_a_service_that_ignores_the_new_file_goes_back_and_keeps_the_old_one(rot
     assert "The certificate from before is in place again." in ended.message
     assert (rotating.row, rotating.on_node) == (rotating.rows["old"], "old")
     assert rotating.node.units["www"] == unit
+
+
+def test_where_the_dashboard_does_not_reach_the_port_the_nodes_own_handshake_proves_it(rotating: Rotating) -> None:
+    Node.objects.filter(pk=rotating.site.row.pk).update(address="127.0.0.2")  # nobody listens there
+    ended = rotating.rotate()
+    assert ended.state == "succeeded", ended.message + log_of(ended)
+    assert "The node's own TLS handshake with port" in log_of(ended)
+    looked = Served.objects.get()
+    assert (looked.fingerprint, looked.node_fingerprint) == ("", rotating.rows["new"].fingerprint)
+    rotating.stuck = rotating.issued["new"]
+    ended = rotating.rotate("old")
+    assert ended.state == "rolled_back", ended.message + log_of(ended)
+    assert rotating.row == rotating.rows["new"]
+
+
+def test_something_in_front_that_keeps_its_own_certificate_stops_no_rotation(rotating: Rotating) -> None:
+    rotating.stuck = issue("proxy")
+    rotating.node.sees = rotating.rows["new"].fingerprint
+    ended = rotating.rotate()
+    assert ended.state == "succeeded", ended.message + log_of(ended)
+    (row,) = served_table(Service.objects.all())
+    assert row.verdict.state == "front"
 
 
 def test_a_rollback_that_does_not_serve_the_old_one_again_needs_hands(rotating: Rotating) -> None:
