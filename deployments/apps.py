@@ -49,6 +49,7 @@ class DeploymentsConfig(AppConfig):
         kinds.register(prune.KIND, prune.prune)
         kinds.register(upgrade.KIND, upgrade.upgrade)
         kinds.register(rotate_ssh_run.KIND, rotate_ssh_run.rotate)
+        kinds.register(rotate_ssh_run.ACCESS_KIND, rotate_ssh_run.apply)
         kinds.register("import-image", imports.import_image)
         kinds.register("import-files", imports.import_project_files)
         kinds.register("pull-image", registry_pull.pull_image)

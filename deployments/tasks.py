@@ -5,9 +5,18 @@ from __future__ import annotations
 from django.conf import settings
 from django.utils import timezone
 
-from deployments.execution import collect, convert, looking, readings, registry_sweep, retention, sweep
+from deployments.execution import (
+    access_looking,
+    collect,
+    convert,
+    looking,
+    readings,
+    registry_sweep,
+    retention,
+    sweep,
+)
 from deployments.models import Plan
-from deployments.services import access_rotation, pruning, served_watch
+from deployments.services import access_keys, access_rotation, pruning, served_watch
 from deployments.services.catching_up import catch_up
 from deployments.services.collect import kept_digests
 from ffsweb.celery import app, every
@@ -21,6 +30,7 @@ every(3600.0, task="deployments.forget")
 every(15.0, task="deployments.prepare_images")
 every(20.0, task="deployments.catch_up")
 every(60.0, task="deployments.look_at_served")
+every(300.0, task="deployments.look_at_keys")
 every(300.0, task="deployments.watch_served")
 
 
@@ -61,6 +71,7 @@ def pay_what_is_owed() -> None:
     """Begin the deploys and the rotations of keys that nodes missed while they were away."""
     catch_up()
     access_rotation.catch_up()
+    access_keys.catch_up()
 
 
 @app.task(name="deployments.look_at_served")
@@ -73,6 +84,12 @@ def look_at_served() -> None:
 def watch_served() -> None:
     """Tell where services serve another certificate than they should, or where nobody could look."""
     served_watch.watch(timezone.now())
+
+
+@app.task(name="deployments.look_at_keys")
+def look_at_keys() -> None:
+    """Look at the access keys on nodes that nobody has looked at for hours."""
+    access_looking.look_at_due()
 
 
 @app.task(name="deployments.expire_uploads")

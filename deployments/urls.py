@@ -6,6 +6,7 @@ from django.urls import path
 
 from deployments.views import (
     access,
+    access_keys,
     content,
     fleet,
     instances,
@@ -54,6 +55,13 @@ urlpatterns = [
     path(_N + "cordon/", upkeep.cordon, name="node_cordon"),
     path(_N + "uncordon/", upkeep.uncordon, name="node_uncordon"),
     path(_N + "prune/", upkeep.prune, name="node_prune"),
+    path(_P + "access-keys/", access_keys.listing, name="access_keys"),
+    path(_P + "access-keys/add/", access_keys.add, name="access_key_add"),
+    path(_P + "access-keys/apply/", access_keys.apply, name="access_keys_apply"),
+    path(_P + "access-keys/<int:key>/remove/", access_keys.remove, name="access_key_remove"),
+    path(_P + "access-keys/adopt/<int:line>/", access_keys.adopt, name="access_key_adopt"),
+    path(_N + "access-keys/", access_keys.of_node, name="node_access"),
+    path(_N + "access-keys/apply/", access_keys.apply_to_node, name="node_access_apply"),
     path(_N + "rotate-key/", access.rotate, name="node_rotate_key"),
     path(_N + "enrol/", nodes.enrol, name="node_enrol"),
     path(_N + "keys/<int:key>/reprovision/", nodes.reprovision, name="node_reprovision"),

@@ -108,11 +108,12 @@ def remove_input(key: str, mine: str = "") -> bytes:
 
 def held(answer: Answer) -> Held:
     """What the node answered to :func:`list_keys`; raises BadAnswer."""
-    rows = _list(answer, "keys")
+    rows = [_held_key(row) for row in _list(answer, "keys")]
+    keys = tuple(row for row in rows if row.fingerprint)  # or it is no key that anybody could log in with
     return Held(
-        tuple(_held_key(row) for row in rows),
+        keys,
         tuple(_text(way, 300) for way in _list(answer, "other_ways")),
-        answer.number("unread"),
+        min(answer.number("unread"), 10_000) + len(rows) - len(keys),
         frozenset(_text(key, 10_000) for key in _list(answer, "break_glass")),
     )
 

@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 
 from deployments.models import Node
 from ffsweb.accounts.models import Project
-from ffsweb.remote.keys import BadPublicKey, parse_public_key
+from ffsweb.remote.keys import ACCESS_RSA_BITS, BadPublicKey, parse_public_key
 from ffsweb.web.measures import rate_from_words, rate_in_words
 
 _DNS = re.compile(r"(?=.{1,253}\Z)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
@@ -107,7 +107,7 @@ class NodeForm(forms.ModelForm):
             raise ValidationError(f"At most {MAX_KEYS} keys.")
         for number, line in enumerate(lines, start=1):
             try:
-                parse_public_key(line)
+                parse_public_key(line, rsa_bits=ACCESS_RSA_BITS)
             except BadPublicKey as error:
                 raise ValidationError(f"Line {number}: {error}") from error
         return "\n".join(lines)

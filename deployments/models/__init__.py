@@ -1,5 +1,6 @@
 """What the dashboard knows of the fleet."""
 
+from deployments.models.access_key import AccessKey, KeyOnNode, NodeAccess
 from deployments.models.collection import Collection, ImageLayer
 from deployments.models.content import FilesVersion, Image, Release
 from deployments.models.dashboard_key import DashboardKey, OwedRotation
@@ -18,6 +19,7 @@ from deployments.models.signing import SigningKey
 from deployments.models.upload import Upload
 
 __all__ = [
+    "AccessKey",
     "Collection",
     "DashboardKey",
     "FilesVersion",
@@ -25,7 +27,9 @@ __all__ = [
     "HostKey",
     "Image",
     "ImageLayer",
+    "KeyOnNode",
     "Node",
+    "NodeAccess",
     "Owed",
     "OwedRotation",
     "Plan",

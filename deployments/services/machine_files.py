@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Literal
 from django.conf import settings
 from django.db import transaction
 
+from deployments.core.access import bare
 from deployments.core.butane import translate
 from deployments.core.install import InstallCommand, commands_for
 from deployments.core.machine import MachineService, MachineSpec, butane
-from deployments.models import HostKey
+from deployments.models import AccessKey, HostKey
 from deployments.models.node import AWAITED
 from deployments.nodekit.released import ffs_node_script, restore_unit
 from deployments.services.signing import upgrade_signers
@@ -72,7 +73,7 @@ def _retire_the_eldest(node: Node) -> None:
 
 
 def machine_spec(node: Node, host_key: Secret, host_key_line: str, signers: str) -> MachineSpec:
-    """What a node's machine file says; ``signers`` is whose upgrades of ``ffs-node`` count. Two queries."""
+    """What a node's machine file says; ``signers`` is whose upgrades of ``ffs-node`` count. Three queries."""
     siblings = list(node.project.nodes.order_by("pk").values_list("pk", flat=True))
     return MachineSpec(
         project=node.project.name,
@@ -81,7 +82,7 @@ def machine_spec(node: Node, host_key: Secret, host_key_line: str, signers: str)
             MachineService.of(service.name, service.ports, service.supervision)
             for service in node.services.order_by("name")
         ),
-        operator_keys=tuple(node.operator_keys.splitlines()),
+        operator_keys=_operator_keys(node),
         dashboard_key=node.public_key,
         dashboard_addresses=tuple(settings.DASHBOARD_ADDRESSES),
         host_key_private=host_key.reveal_text(),
@@ -92,6 +93,13 @@ def machine_spec(node: Node, host_key: Secret, host_key_line: str, signers: str)
         update_slot=siblings.index(node.pk),
         update_slots=len(siblings),
     )
+
+
+def _operator_keys(node: Node) -> tuple[str, ...]:
+    """Those of the project and those of the node's description, each once."""
+    wanted = AccessKey.objects.filter(project=node.project_id, state=AccessKey.State.WANTED)
+    lines = [*(key.line for key in wanted), *node.operator_keys.splitlines()]
+    return tuple({bare(line): line for line in reversed(lines)}.values())[::-1]
 
 
 def install_commands(node: Node) -> list[InstallCommand]:

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from ffsweb.sealed import Secret
 
 MIN_RSA_BITS: Final = 2048
+ACCESS_RSA_BITS: Final = 3072  # of a key by which somebody logs in
 MAX_LINE: Final = 16 * 1024  # bytes; OpenSSH's own limit for a key line is 64 KiB, an RSA key of 16384 bits has 3 KiB
 _MAX_COMMENT: Final = 256
 
@@ -33,6 +34,10 @@ _SECURITY_KEYS: Final = {"sk-ssh-ed25519@openssh.com": 32, "sk-ecdsa-sha2-nistp2
 
 class BadPublicKey(ValueError):
     """The text is no public key that may be used; the message says why, in plain English."""
+
+
+class WeakKey(BadPublicKey):
+    """It is a public key, and can be broken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +81,11 @@ def generate(comment: str = "") -> tuple[Secret, str]:
     return private, f"{public.decode()} {comment}".rstrip()
 
 
-def parse_public_key(line: str, *, security_keys: bool = True) -> PublicKey:
-    """Check one line of the form ``TYPE BASE64 [COMMENT]``. Raises :class:`BadPublicKey`.
+def parse_public_key(line: str, *, security_keys: bool = True, rsa_bits: int = MIN_RSA_BITS) -> PublicKey:
+    """Check one line of the form ``TYPE BASE64 [COMMENT]``. Raises :class:`BadPublicKey`, :class:`WeakKey`.
 
-    Types: Ed25519, ECDSA, RSA from 2048 bits, and (unless ``security_keys`` is false: host keys) those kept on a
-    hardware token. Options before the type are refused: they could run commands or undo restrictions.
+    Types: Ed25519, ECDSA, RSA from ``rsa_bits`` bits, and (unless ``security_keys`` is false: host keys) those kept
+    on a hardware token. Options before the type are refused: they could run commands or undo restrictions.
     """
     text = line.strip(" \t\r\n")
     if len(text) > MAX_LINE:
@@ -95,16 +100,16 @@ def parse_public_key(line: str, *, security_keys: bool = True) -> PublicKey:
     fields = re.split(r"[ \t]+", text, maxsplit=2)
     kind = fields[0]
     if kind not in HOST_KEY_ALGORITHMS and not (security_keys and kind in _SECURITY_KEYS):
-        raise BadPublicKey(_bad_type(kind))
+        raise (WeakKey if kind == "ssh-dss" else BadPublicKey)(_bad_type(kind))
     if len(fields) < 2:
         raise BadPublicKey(f"After {kind} the key itself is missing. Paste the whole line.")
     comment = fields[2].strip() if len(fields) == 3 else ""
     if not _good_comment(comment):
         raise BadPublicKey(f"The comment after the key is too long: at most {_MAX_COMMENT} characters.")
-    return PublicKey(kind, _checked_blob(kind, fields[1]), comment)
+    return PublicKey(kind, _checked_blob(kind, fields[1], rsa_bits), comment)
 
 
-def _checked_blob(kind: str, encoded: str) -> bytes:
+def _checked_blob(kind: str, encoded: str, rsa_bits: int) -> bytes:
     damaged = f"The {kind} key is damaged or incomplete. Copy the whole line again."
     try:
         blob = base64.b64decode(encoded, validate=True)
@@ -122,9 +127,9 @@ def _checked_blob(kind: str, encoded: str) -> bytes:
         key = serialization.load_ssh_public_key(f"{kind} {encoded}".encode())
     except (ValueError, UnsupportedAlgorithm):
         raise BadPublicKey(damaged) from None
-    if isinstance(key, RSAPublicKey) and key.key_size < MIN_RSA_BITS:
-        raise BadPublicKey(
-            f"This RSA key has {key.key_size} bits, which is too weak: at least {MIN_RSA_BITS} are needed. "
+    if isinstance(key, RSAPublicKey) and key.key_size < rsa_bits:
+        raise WeakKey(
+            f"This RSA key has {key.key_size} bits, which is too weak: at least {rsa_bits} are needed. "
             "Better, make a new key: ssh-keygen -t ed25519"
         )
     return blob

@@ -60,6 +60,12 @@ PILLS: dict[str, Pill] = {
     "pinned": Pill(_GOOD, "pin", "Pinned"),
     "retired": Pill(_CALM, "archive", "Retired"),
     # access keys
+    "present": Pill(_GOOD, "check", "On the node"),
+    "owed_add": Pill(_WARN, "hourglass", "To be added"),
+    "owed_remove": Pill(_WARN, "hourglass", "To be removed"),
+    "removed": Pill(_CALM, "trash", "Removed"),
+    "foreign": Pill(_WARN, "help", "Not known here"),
+    "break_glass": Pill(_CALM, "shield-lock", "Break-glass"),
     "owed": Pill(_WARN, "hourglass", "Owed"),
     "not_refused": Pill(_WARN, "alert-triangle", "Not refused yet"),
     "destroyed": Pill(_CALM, "trash", "Destroyed"),

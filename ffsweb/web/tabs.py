@@ -41,7 +41,7 @@ NAVIGATION = (
 )
 PROJECT = (
     _tab("deployments:project", "Overview", "home", "", "edit", "remove"),
-    _tab("deployments:nodes", "Nodes", "server", "nodes"),
+    _tab("deployments:nodes", "Nodes", "server", "nodes", "access-keys"),
     _tab("deployments:services", "Services", "box", "services"),
     _tab("deployments:releases", "Releases", "tag", "releases", "images", "files", "plans", "registry"),
     _tab("certificates:list", "Certificates", "certificate", "certificates"),

@@ -57,6 +57,12 @@ PAGES = {
     "registry_pull": ("bob", f"{P}/registry/pull/"),
     "registry_logins": ("alice", f"{P}/registry/logins/"),
     "registry_logins@empty": ("alice", "/projects/empty-one/registry/logins/"),
+    "access_keys": ("alice", f"{P}/access-keys/"),
+    "access_keys@viewer": ("carol", f"{P}/access-keys/"),
+    "access_keys@empty": ("alice", "/projects/empty-one/access-keys/"),
+    "access_key_remove": ("alice", f"{P}/access-keys/{{access[leaving]}}/remove/"),
+    "node_access": ("alice", f"{P}/nodes/istanbul-1/access-keys/"),
+    "node_access@empty": ("carol", f"{P}/nodes/izmir-1/access-keys/"),
     "registry_logins@viewer": ("carol", f"{P}/registry/logins/"),
     "releases": ("alice", f"{P}/releases/"),
     "releases@empty": ("alice", "/projects/empty-one/releases/"),
@@ -142,7 +148,7 @@ PAGES = {
 NO_PAGES = {
     # answers to a POST, files, streams, what another program asks
     "projects:link_withdraw", "projects:member_role", "projects:member_remove", "node_read", "node_enrol", "node_reprovision",
-    "node_upgrade", "nodes_upgrade", "node_prune", "node_rotate_key", "nodes_rotate_keys", "node_cordon", "node_uncordon",
+    "node_upgrade", "nodes_upgrade", "node_prune", "node_rotate_key", "nodes_rotate_keys", "access_key_add", "access_keys_apply", "access_key_adopt", "node_access_apply", "node_cordon", "node_uncordon",
     "machine_butane", "machine_ignition", "service_control", "service_journal", "service_forget_owed", "image_remove", "plan_make", "plan_deploy",
     "settings_import", "settings_set", "settings_remove", "operations:events", "operations:lines", "operations:text",
     "operations:cancel", "operations:answer", "system:home", "system:link_withdraw", "system:password_link", "system:act", "audit:all_csv",

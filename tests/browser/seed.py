@@ -44,7 +44,7 @@ from ffsweb.accounts.memberships import add_member
 from ffsweb.accounts.models import Membership, Role, User
 from ffsweb.accounts.projects import create_project
 from ffsweb.audit.services import record
-from tests.browser import seed_mail, seed_operations, seed_registry, seed_served
+from tests.browser import seed_access, seed_mail, seed_operations, seed_registry, seed_served
 from tests.browser.seed_facts import GIGABYTE, heartbeats, node_facts, service_facts
 from tests.certificates.material import authority, intermediate, issue, server
 from tests.deployments.fleet import Fleet
@@ -164,6 +164,7 @@ def _serbest(fleet: Fleet, directory: Path) -> dict[str, Any]:
         "plans": plans,
         "operations": seed_operations.all_states(fleet.alice, [www["istanbul-1"], www["ankara-1"]]),
         "certificates": certificates,
+        "access": seed_access.all_states(fleet, nodes["istanbul-1"]),
     }
 
 
