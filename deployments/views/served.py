@@ -6,18 +6,22 @@ import csv
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
+from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from certificates.core.findings import time_level
+from certificates.core.timeline import Expiry, Timeline, timeline
+from certificates.models import Certificate
 from deployments.core.served import STATES
 from deployments.models import Service
 from deployments.models.served import Sight
 from deployments.models.served_table import ServedRow, served_table
 from ffsweb.accounts.access import PersonRequest, ProjectRequest, member_view, project_view
-from ffsweb.accounts.models import Role
+from ffsweb.accounts.models import Project, Role, User
 from ffsweb.audit.export import guarded
 
 COLUMNS = (
@@ -47,8 +51,9 @@ COLUMNS = (
 @member_view
 @require_safe
 def fleet(request: PersonRequest) -> HttpResponse:
-    """Of all projects that the person may see."""
-    return _page(request, Service.objects.visible_to(request.user), "deployments/served.html")
+    """Of all projects that the person may see, with a picture of the year in which their certificates end."""
+    services = Service.objects.visible_to(request.user)
+    return _page(request, services, "deployments/served.html", timeline=_year(request.user))
 
 
 @member_view
@@ -83,7 +88,20 @@ def _rows(request: HttpRequest, services: QuerySet[Service]) -> list[ServedRow]:
     return served_table(services, **_chosen(request))
 
 
-def _page(request: HttpRequest, services: QuerySet[Service], template: str) -> HttpResponse:
+def _year(person: User) -> Timeline | None:
+    """When all certificates end that are used, or that nothing has replaced; None if there is none. One query."""
+    now = timezone.now()
+    rows = Certificate.objects.filter(project__in=Project.objects.visible_to(person))
+    rows = rows.filter(Q(services__isnull=False) | Q(replaced_by__isnull=True)).distinct()
+    names = ("project__name", "label", "not_before", "not_after")
+    ends = [
+        Expiry(f"{project}: {label}", until, str(time_level(since, until, now) or "good"))
+        for _pk, project, label, since, until in rows.order_by("pk").values_list("pk", *names)
+    ]
+    return timeline(ends, now) if ends else None
+
+
+def _page(request: HttpRequest, services: QuerySet[Service], template: str, **more: object) -> HttpResponse:
     chosen = _chosen(request)
     query = request.GET.urlencode()
     context = {
@@ -92,6 +110,7 @@ def _page(request: HttpRequest, services: QuerySet[Service], template: str) -> H
         "filtered": any(chosen.values()),
         "states": STATES,
         "query": f"?{query}" if query else "",
+        **more,
     }
     return render(request, template, context)
 

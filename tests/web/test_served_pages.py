@@ -170,6 +170,23 @@ def test_the_table_takes_as_many_queries_for_many_services_as_for_one(
     assert len(many) == len(one)
 
 
+def test_the_fleets_page_has_one_picture_of_a_year_of_all_ones_projects(
+    visit: Visit, described: Described, carol: User, mallory: User
+) -> None:
+    served(described)
+    served(described, name="second")  # the same certificate twice in use is one mark
+    old = described.certificate(issue("old", days=100))
+    Certificate.objects.filter(pk=described.certificate(issue("renewed", days=200)).pk).update(replaces=old)
+    other = Project.objects.create(name="other")
+    Certificate.objects.filter(pk=described.certificate(issue("hidden", days=50)).pk).update(project=other)
+    page = visit(carol).get(FLEET)
+    assert not faults_of(page.content.decode())
+    titles = [mark.title for mark in page.context["timeline"].marks]
+    assert len(titles) == 2
+    assert all(title.startswith("serbest: ") for title in titles)
+    assert visit(mallory).get(FLEET).context["timeline"] is None
+
+
 def test_an_empty_page_says_what_to_do(visit: Visit, project: Project, carol: User) -> None:
     for path in (OWN, FLEET):
         assert "No service has a certificate" in visit(carol).get(path).content.decode()
