@@ -34,6 +34,11 @@ _SUM = re.compile(r"[0-9a-f]{64}")
 @tus.answered
 def create(request: ProjectRequest, project: str) -> HttpResponse:
     """POST begins an upload; OPTIONS tells what is understood."""
+    return begin(request, page="deployments:upload")
+
+
+def begin(request: ProjectRequest, *, page: str) -> HttpResponse:
+    """The same, whoever was let in; ``page`` is the name of an upload's address."""
     if request.method == "OPTIONS":
         return tus.options(resumable.limit_of(Upload.What.IMAGE))
     if request.method != "POST":
@@ -47,7 +52,7 @@ def create(request: ProjectRequest, project: str) -> HttpResponse:
         size=wanted.size,
         modified=wanted.modified,
     )
-    address = reverse("deployments:upload", args=[project, upload.key])
+    address = reverse(page, args=[request.project.name, upload.key])
     return HttpResponse(status=201, headers={"Location": address, **_state(upload)})
 
 
@@ -56,13 +61,18 @@ def create(request: ProjectRequest, project: str) -> HttpResponse:
 @tus.answered
 async def one(request: ProjectRequest, project: str, upload: str) -> HttpResponse:
     """HEAD tells how far an upload is, PATCH goes on with it, DELETE throws it away."""
+    return await go_on(request, upload)
+
+
+async def go_on(request: ProjectRequest, upload: str) -> HttpResponse:
+    """The same, whoever was let in."""
     if request.method == "OPTIONS":
         return tus.options(resumable.limit_of(Upload.What.IMAGE))
-    found = await sync_to_async(_own)(request, upload)
+    found = await sync_to_async(own)(request, upload)
     if request.method == "HEAD":
         return await sync_to_async(_told)(found)
     if request.method == "PATCH":
-        return await _go_on(request, found)
+        return await _take_part(request, found)
     if request.method == "DELETE":
         if not await sync_to_async(resumable.discard)(found, actor=request.user, request=request):
             raise Vanished
@@ -74,7 +84,7 @@ async def one(request: ProjectRequest, project: str, upload: str) -> HttpRespons
 @require_POST
 def finish(request: ProjectRequest, project: str, upload: str) -> HttpResponse:
     """The whole file was sent; ``sha256`` is its sum. May be repeated. 202: the file is still being compared."""
-    found = _own(request, upload)
+    found = own(request, upload)
     claimed = request.POST.get("sha256", "").strip().lower()
     if not _SUM.fullmatch(claimed):
         return JsonResponse({"error": "sha256 has to be the SHA-256 of the file: 64 hex digits."}, status=400)
@@ -93,7 +103,7 @@ def finish(request: ProjectRequest, project: str, upload: str) -> HttpResponse:
 @require_POST
 def discard(request: ProjectRequest, project: str, upload: str) -> HttpResponse:
     """The button beside an unfinished upload."""
-    found = _own(request, upload)
+    found = own(request, upload)
     if resumable.discard(found, actor=request.user, request=request):
         messages.success(request, f"The unfinished upload of {found} was discarded.")
     else:
@@ -102,7 +112,8 @@ def discard(request: ProjectRequest, project: str, upload: str) -> HttpResponse:
     return go(request, page, project=project)
 
 
-def _own(request: ProjectRequest, key: str) -> Upload:
+def own(request: ProjectRequest, key: str) -> Upload:
+    """The upload of this key, if the person began it in this project; else Http404. One query."""
     rows = Upload.objects.select_related("project", "operation")
     return get_object_or_404(rows, key=key, project=request.project, owner=request.user)
 
@@ -121,7 +132,7 @@ def _told(upload: Upload) -> HttpResponse:
     return HttpResponse(status=200, headers={"Cache-Control": "no-store", **_state(upload)})
 
 
-async def _go_on(request: ProjectRequest, upload: Upload) -> HttpResponse:
+async def _take_part(request: ProjectRequest, upload: Upload) -> HttpResponse:
     if request.content_type != tus.PART_TYPE:
         return tus.plain(415, f"A part has the content type {tus.PART_TYPE}.")
     offset = tus.number(request, "Upload-Offset")

@@ -41,7 +41,7 @@ class Client:
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise Ended(f"FFSWEB_URL is {url!r}; write the dashboard's address, such as https://ffsweb.example.org.")
         self.url = url.rstrip("/")
-        self._token, self._pause = token, pause
+        self._token, self.pause = token, pause
         self._opener = urllib.request.build_opener(_NoRedirects())
 
     def get(self, path: str, **query: Any) -> Any:
@@ -66,6 +66,18 @@ class Client:
             if after is None:
                 return
 
+    def send(self, method: str, path: str, data: bytes | None, headers: dict[str, str]) -> Any:
+        """The headers of the answer to bytes, sent once. Raises Refused, or OSError when the line breaks."""
+        request = self._request(method, path, {}, None, headers)
+        request.data = data
+        try:
+            with self._opener.open(request, timeout=QUIET) as answer:
+                return answer.headers
+        except urllib.error.HTTPError as error:
+            raise _refused(error, self.url) from error
+        except http.client.HTTPException as error:
+            raise ConnectionError(str(error)) from error
+
     @contextlib.contextmanager
     def stream(self, path: str, **query: Any) -> Iterator[Any]:
         """An answer that is read as it comes. Raises Refused, and OSError or HTTPException when it is cut."""
@@ -81,7 +93,7 @@ class Client:
         why: object = ""
         for number in range(TRIES):
             if number:
-                time.sleep(self._pause * 2 ** (number - 1))
+                time.sleep(self.pause * 2 ** (number - 1))
             try:
                 request = self._request(method, path, query, body, headers)
                 with self._opener.open(request, timeout=TIMEOUT) as answer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from ffsweb.commands.arguments import Parser, run
@@ -11,6 +12,7 @@ from ffsweb.commands.errors import Ended
 from ffsweb.commands.finding import name_of, path_of, service_of
 from ffsweb.commands.planning import carry_out, with_start
 from ffsweb.commands.showing import tell
+from ffsweb.commands.uploading import upload_files, upload_image
 
 
 def deploy(arguments: list[str]) -> int:
@@ -29,7 +31,12 @@ def deploy_parser() -> Parser:
     parser.add_argument("--user", default="core", help="taken for the scripts' sake: the dashboard has its own user")
     parser.add_argument("--first-deploy", action="store_true", help="nothing runs there yet, and that is right")
     parser.add_argument("--release", type=int, help="an existing release, by its number")
-    parser.add_argument("--image", metavar="REF", help="make a release of this image of the project: name or ID")
+    parser.add_argument(
+        "--image",
+        metavar="ARCHIVE|REF|-",
+        help="make a release of this image: an archive, a name, standard input",
+    )
+    parser.add_argument("--files", metavar="DIR", help="make a release with the files of this directory")
     parser.add_argument("--note", default="", help="what is new in it")
     return parser
 
@@ -49,15 +56,20 @@ def _deploy(client: Client, given: argparse.Namespace) -> int:
 
 
 def _release(client: Client, given: argparse.Namespace, project: str) -> int:
-    """The number of the newest release, or of a new one: of the image that was named and the newest files."""
+    """The number of the newest release; or of a new one, of what was given and for the rest what that one has."""
     path = quoted("projects", project)
     newest: dict[str, Any] | None = next(client.pages(f"{path}/releases", most=1, limit=1), None)
-    if not given.image:
+    if not given.image and not given.files:
         if newest is None:
             raise Ended(f"{project} has no release. Name an image with --image.")
         return int(newest["number"])
-    files = newest["files"] if newest else None
-    made = client.post(f"{path}/releases", {"image": given.image, "files": files, "note": given.note})
+    image = given.image or (newest["image"] if newest else "")
+    if not image:
+        raise Ended(f"{project} has no release, so there is no image to go with the files. Name one with --image.")
+    if image == "-" or Path(image).is_file():
+        image = upload_image(client, project, image)
+    files = upload_files(client, project, given.files) if given.files else newest["files"] if newest else None
+    made = client.post(f"{path}/releases", {"image": image, "files": files, "note": given.note})
     tell(f"Release {made['number']} was made of {made['reference'] or made['image']}.")
     return int(made["number"])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, TextIO
 
@@ -51,6 +52,28 @@ def printable(value: object) -> str:
     """As a terminal may have it: names come from people and nodes."""
     text = "-" if value is None or value == "" else str(value)
     return "".join(each if each.isprintable() else "�" for each in text)
+
+
+class Bar:
+    """A bar of progress on a terminal; elsewhere nothing is shown before the end."""
+
+    def __init__(self, name: str, size: int) -> None:
+        self._name, self._size, self._begun = printable(name), size, time.monotonic()
+
+    def show(self, done: int) -> None:
+        """So many bytes are through."""
+        if sys.stderr.isatty():
+            filled = 30 * done // self._size
+            sys.stderr.write(
+                f"\r{self._name} [{'#' * filled:<30}] {done / 1e6:.1f} of {self._size / 1e6:.1f} MB\x1b[K"
+            )
+            sys.stderr.flush()
+
+    def end(self) -> None:
+        """All is through."""
+        seconds = max(time.monotonic() - self._begun, 0.001)
+        start = "\r\x1b[K" if sys.stderr.isatty() else ""
+        tell(f"{start}{self._name}: {self._size / 1e6:.1f} MB sent, {self._size / 1e6 / seconds:.1f} MB/s")
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

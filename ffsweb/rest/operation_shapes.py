@@ -7,7 +7,7 @@ from typing import Any
 
 from ninja import Field, Schema
 
-from ffsweb.operations.models import Operation
+from ffsweb.operations.models import Operation, Step
 
 
 class Target(Schema):
@@ -19,6 +19,17 @@ class Target(Schema):
     message: str
     bytes_done: int
     bytes_total: int
+
+
+class StepShape(Schema):
+    """A step of the journal. ``evidence`` is what it left: facts that differ from step to step."""
+
+    name: str
+    target: str
+    attempt: int
+    state: str
+    message: str
+    evidence: dict[str, Any]
 
 
 class QuestionShape(Schema):
@@ -52,6 +63,7 @@ class OperationDetail(OperationShape):
 
     message: str
     targets: list[Target]
+    steps: list[StepShape]
     question: QuestionShape | None
 
 
@@ -93,11 +105,17 @@ def shape(row: Operation) -> dict[str, Any]:
 
 
 def detail(row: Operation) -> dict[str, Any]:
-    """The same with the rest. Two queries."""
+    """The same with the rest. Three queries."""
     asked = None if row.finished else row.questions.open().first()
     return {
         **shape(row),
         "message": row.message,
         "targets": list(row.targets.all()),
+        "steps": [_step(step) for step in row.steps.select_related("target").order_by("pk")],
         "question": asked,
     }
+
+
+def _step(row: Step) -> dict[str, Any]:
+    names = ("name", "attempt", "state", "message", "evidence")
+    return {"target": row.target.label if row.target else "", **{name: getattr(row, name) for name in names}}

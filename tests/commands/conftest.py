@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 import uvicorn
-from django.core.handlers.asgi import ASGIHandler
 from django.db import connections
 from pytest_django import Settings
 
@@ -21,6 +20,7 @@ from ffsweb import cli
 from ffsweb.accounts import tokens
 from ffsweb.accounts.models import Role
 from ffsweb.commands import client, following
+from ffsweb.intake import Application
 from ffsweb.operations import runner, tail
 from ffsweb.operations.models import Operation
 from ffsweb.operations.route import LiveStreams, Streams
@@ -57,7 +57,7 @@ class Dashboard:
 
     def start(self) -> None:
         self.streams = Streams()
-        application = LiveStreams(ASGIHandler(), self.streams)
+        application = LiveStreams(Application(), self.streams)
         config = uvicorn.Config(
             application,
             port=self.port,

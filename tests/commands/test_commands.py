@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 from django.db import connections
@@ -13,7 +14,7 @@ from django.db import connections
 from deployments.models import Service
 from ffsweb.accounts import tokens
 from ffsweb.accounts.models import AccessToken, Role
-from ffsweb.commands import completion, showing
+from ffsweb.commands import completion, showing, uploading
 from ffsweb.operations.models import LogLine, Operation
 from tests.deployments.push_site import Site
 
@@ -47,6 +48,33 @@ def test_a_deploy_is_followed_to_its_end_and_live_is_0(ffs: Ffs, site: Site, wor
     back = ffs("rollback", *WWW, "--wait", "--yes", "--json")
     assert back.code == 0, back
     assert back.json["state"] == "succeeded" and Service.objects.get().live_release == site.first
+
+
+def test_an_archive_and_a_directory_become_a_release_that_is_deployed(
+    ffs: Ffs, site: Site, worker: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploading, "PART", 300_000)
+    (tmp_path / "files" / "static").mkdir(parents=True)
+    (tmp_path / "files" / "static" / "app.css").write_text("body {}")
+    (tmp_path / "files" / ".env").write_text("SECRET=sentinel")
+    site.fleet.read(site.row)
+    archive, directory = str(tmp_path / "two.tar"), str(tmp_path / "files")
+    done = ffs("deploy", *WWW, "--image", archive, "--files", directory, "--wait", "--yes")
+    assert done.code == 0, done
+    assert "two.tar: " in done.err and "MB/s" in done.err and "Release 3 was made" in done.err
+    release = Service.objects.get().live_release
+    assert release is not None and release.number == 3 and release.image == site.second.image
+    assert release.files is not None
+    assert [entry["path"] for entry in release.files.manifest] == ["static/app.css"]
+
+
+def test_what_is_no_image_is_refused_by_name(ffs: Ffs, worker: None, tmp_path: Path) -> None:
+    (tmp_path / "none.tar").write_bytes(b"no archive")
+    done = ffs("deploy", *WWW, "--image", str(tmp_path / "none.tar"))
+    assert done.code == 1 and "not taken in" in done.err
+    (tmp_path / "empty.tar").touch()
+    assert "is empty" in ffs("deploy", *WWW, "--image", str(tmp_path / "empty.tar")).err
+    assert "no directory" in ffs("deploy", *WWW, "--files", str(tmp_path / "nowhere")).err
 
 
 def test_rolled_back_is_2(ffs: Ffs, site: Site, worker: None) -> None:

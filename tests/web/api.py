@@ -36,6 +36,13 @@ class Program:
             method, f"{V1}{path}", data, content_type="application/json", headers=headers
         )
 
+    def send_part(self, path: str, data: bytes, offset: int) -> HttpResponse:
+        """A part of an upload (tus)."""
+        headers = {"authorization": f"Bearer {self.text}", "Tus-Resumable": "1.0.0", "Upload-Offset": str(offset)}
+        return self._client.generic(  # type: ignore[return-value]
+            "PATCH", f"{V1}{path}", data, content_type="application/offset+octet-stream", headers=headers
+        )
+
     def get(self, path: str, status: int = 200) -> Any:
         """What a GET answers, as JSON."""
         return _read(self.ask("GET", path), status)

@@ -21,6 +21,8 @@ OWN = re.compile(r"django_session|usersessions_\w+|audit_\w+")
 EXEMPT = {
     "uploads": "an upload that begins; what it becomes is in the log",
     "upload": "the parts of an upload",
+    "api_uploads": "the same by a program",
+    "api_upload": "the same by a program",
     "api_make_plan": "the same by a program",
     "plan_make": "a plan changes nothing; the deploy that follows it is in the log",
 }

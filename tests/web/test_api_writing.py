@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,6 +23,7 @@ from tests.deployments.facts import GB, node_facts, read, service_facts
 
 from .api import Program, problem
 from .described import Described
+from .tus import metadata, sha256
 
 pytestmark = pytest.mark.django_db
 
@@ -267,3 +269,38 @@ def test_the_same_request_at_the_same_moment_is_told_to_wait(
 def _request(key: str) -> Any:
     user = SimpleNamespace(pk=User.objects.get(username="bob").pk)
     return SimpleNamespace(headers={"Idempotency-Key": key}, caller=SimpleNamespace(user=user))
+
+
+# --- uploads ----------------------------------------------------------------------------------------------------
+
+
+def test_an_archive_is_sent_in_parts_and_taken_in_once(program: Program, described: Described, data: Path) -> None:
+    content = b"an archive, or not"
+    said = metadata(filename="app.tar", what="image")
+    tus = {"Tus-Resumable": "1.0.0"}
+    begun = program.ask("POST", f"{P}/uploads", **tus, **{"Upload-Length": "18", "Upload-Metadata": said})
+    assert begun.status_code == 201
+    at = begun["Location"].removeprefix("/api/v1")
+    sent = program.send_part(at, content[:10], 0)
+    assert (sent.status_code, sent["Upload-Offset"]) == (204, "10")
+    problem(program.send_part(at, content[:10], 0), 409)
+    assert program.ask("HEAD", at, **tus)["Upload-Offset"] == "10"
+    program.post(f"{at}/finish", {"sha256": sha256(content)}, 409)
+    assert program.send_part(at, content[10:], 10).status_code == 204
+    ended = program.post(f"{at}/finish", {"sha256": sha256(content)})
+    assert program.post(f"{at}/finish", {"sha256": sha256(content)}) == ended
+    assert program.get(f"/operations/{ended['operation']}")["kind"] == "import-image"
+
+
+def test_uploads_are_for_operators_and_for_their_owner(
+    program: Program, alice: User, carol: User, mallory: User, data: Path
+) -> None:
+    said = {"Tus-Resumable": "1.0.0", "Upload-Length": "9", "Upload-Metadata": metadata(filename="a", what="files")}
+    at = program.ask("POST", f"{P}/uploads", **said)["Location"].removeprefix("/api/v1")
+    for person, status in ((carol, 403), (mallory, 404)):
+        problem(Program(person).ask("POST", f"{P}/uploads", **said), status)
+        problem(Program(person).send_part(at, b"x", 0), status)
+    problem(Program(alice).send_part(at, b"x", 0), 404)
+    problem(Program(None).ask("POST", f"{P}/uploads", **said), 401)
+    problem(program.ask("GET", at, **said), 405)
+    problem(program.ask("POST", f"{P}/uploads"), 412)
