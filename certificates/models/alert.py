@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import models
 
@@ -23,6 +23,8 @@ WORDS = {
     Rung.EXPIRED: "expired",
 }
 FLAGS = {Kind.MISMATCH: "not the same", Kind.STALE: "not looked at"}
+KEPT = timedelta(days=420)
+"""Longer than the outbox remembers its mails: an episode that has a number again must not look like an old one."""
 SUBJECT = 100
 """Characters of the name of what is no certificate of the inventory."""
 
@@ -40,6 +42,11 @@ class AlertQuerySet(models.QuerySet["Alert"]):
         return rows.select_related("project", "certificate__project").defer(
             "certificate__chain_pem", "certificate__sealed_key", "certificate__sealed_passphrase"
         )
+
+    def forget_old(self, now: datetime) -> None:
+        """Remove the episodes that were over long ago. Those of a certificate stay with it: they are never told
+        twice."""
+        self.filter(certificate=None, is_open=False, ended_at__lt=now - KEPT).delete()
 
     def change(self, alert: Alert, **values: object) -> bool:
         """Compare and swap: True if ``alert`` was as it was read, and has these values now. One query."""

@@ -17,6 +17,7 @@ from certificates.services.gap import KIND as GAP
 from ffsweb.accounts.access import PersonRequest, ProjectRequest, member_view, project_view
 from ffsweb.accounts.models import Project, Role
 from ffsweb.notify.history import history
+from ffsweb.notify.recipients import recipients
 from ffsweb.web.htmx import go
 
 SNOOZES = (1, 3, 7, 14, 30)
@@ -43,11 +44,12 @@ def fleet(request: PersonRequest) -> HttpResponse:
 @project_view(Role.VIEWER)
 @require_safe
 def listing(request: ProjectRequest, project: str) -> HttpResponse:
-    """Open alerts, the worst first, the last ones that ended, and the last mails. Five queries."""
+    """Open alerts, the worst first, the last ones that ended, and the last mails. Seven queries."""
     rows = _rows(request)
     context = {
         "open": rows.filter(is_open=True).order_by("-rung", "certificate__not_after"),
         "ended": rows.filter(is_open=False).order_by(F("ended_at").desc(nulls_last=True))[:ENDED],
+        "nobody": not recipients(request.project, KIND.name),
         "mails": history(request.project, (KIND.name, GAP.name)),
         "snoozes": SNOOZES,
         "now": timezone.now(),

@@ -199,6 +199,7 @@ def robot(year: Year) -> list[tuple[int, Callable[[], object]]]:
     return [(day, partial(renew, day)) for day in (0, 60, 120, 180)]
 
 
+@pytest.mark.timeout(300)
 def test_a_year_of_mail(year: Year) -> None:
     lasting = year.certificate("lasting", 0, 3650)
     proxied, own = year.service("api", certificate=lasting), year.service("shop", own_renewal="machine")

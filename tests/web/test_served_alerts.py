@@ -12,11 +12,13 @@ from time_machine import Traveller, travel
 
 from certificates.models import Alert, Certificate
 from certificates.services import alerts
+from certificates.tasks import forget
 from deployments.models import Served, ServedWatch, Service
 from deployments.services import served_watch
 from ffsweb.accounts.models import Project, User
 from ffsweb.audit.models import AuditEvent
 from ffsweb.notify.models import ListedAddress, Message
+from ffsweb.notify.outbox import forget_old
 from ffsweb.operations.models import Hold, Operation
 from tests.certificates.material import issue
 from tests.deployments.facts import node_facts, read, service_facts
@@ -84,9 +86,10 @@ def serves(service: Service, fingerprint: str = "", error: str = "") -> None:
 
 
 def look_for(clock: Traveller, span: timedelta, *services: Service, fingerprint: str = "", error: str = "") -> None:
-    """The dashboard looks every ten minutes of ``span``."""
-    for _ in range(span // (10 * MINUTE)):
-        clock.shift(10 * MINUTE)
+    """The dashboard looks every ten minutes of ``span``; every two hours, if that is long, to be quick."""
+    pause = 10 * MINUTE if span <= 2 * HOUR else HOUR if span <= DAY else 2 * HOUR
+    for _ in range(span // pause):
+        clock.shift(pause)
         for service in services:
             serves(service, fingerprint, error)
         tick()
@@ -187,8 +190,8 @@ def test_one_that_nobody_can_look_at_is_told_after_a_day(www: Service, clock: Tr
 
 def test_a_poll_that_stands_still_is_told_though_nothing_failed(www: Service, clock: Traveller) -> None:
     serves(www)
-    for _ in range(6 * 26):
-        clock.shift(10 * MINUTE)
+    for _ in range(26):
+        clock.shift(HOUR)
         tick()
     assert subjects() == ["serbest: www@node-a could not be looked at for a day"]
     assert "long ago" in Message.objects.get().text
@@ -279,16 +282,17 @@ def own(www: Service, renewal: str, *, keep: bool = False) -> None:
 
 def serves_own(service: Service, fingerprint: str, left: timedelta) -> None:
     end = timezone.now() + left
-    fields = {"at": timezone.now(), "port": 443, "fingerprint": fingerprint, "not_after": end, "error": ""}
+    life = {"not_before": end - 30 * DAY, "not_after": end}
+    fields = {"at": timezone.now(), "port": 443, "fingerprint": fingerprint, "error": "", **life}
     Served.objects.update_or_create(service=service, defaults=fields)
 
 
 def days_pass(clock: Traveller, days: int, service: Service, fingerprint: str, left: timedelta) -> None:
-    """Every four hours a look, and a tick of the clock in the project's part of the hour."""
+    """Every twelve hours a look, and a tick of the clock in the project's part of the hour."""
     clock.move_to(timezone.now().replace(minute=service.project_id % alerts.SLOTS * 10))
-    for hour in range(0, days * 24, 4):
-        clock.shift(4 * HOUR)
-        serves_own(service, fingerprint, left - (hour + 4) * HOUR)
+    for hour in range(0, days * 24, 12):
+        clock.shift(12 * HOUR)
+        serves_own(service, fingerprint, left - (hour + 12) * HOUR)
         tick()
 
 
@@ -296,19 +300,19 @@ def test_a_certificate_that_the_application_renews_is_silent_until_that_is_overd
     www: Service, clock: Traveller
 ) -> None:
     own(www, "machine")
-    days_pass(clock, 59, www, "1" * 64, 90 * DAY)
-    days_pass(clock, 59, www, "2" * 64, 90 * DAY)
+    days_pass(clock, 19, www, "1" * 64, 30 * DAY)
+    days_pass(clock, 19, www, "2" * 64, 30 * DAY)
     assert subjects() == []
-    days_pass(clock, 32, www, "2" * 64, 31 * DAY)
+    days_pass(clock, 12, www, "2" * 64, 11 * DAY)
     assert [text.removeprefix("serbest: the certificate of www@node-a ") for text in subjects()] == [
-        "was not renewed and expires in 29 days",
+        "was not renewed and expires in 8 days",
         "expires in 7 days",
         "expires in 3 days",
         "expires in 1 day",
         f"expired on {timezone.now() - DAY:%Y-%m-%d}",
     ]
     assert "say so on the service's form" in Message.objects.order_by("pk")[0].text
-    days_pass(clock, 1, www, "3" * 64, 90 * DAY)
+    days_pass(clock, 1, www, "3" * 64, 30 * DAY)
     assert subjects()[5:] == ["serbest: the certificate of www@node-a is not served any more"]
 
 
@@ -368,3 +372,26 @@ def test_the_page_says_what_became_of_the_mails_without_their_addresses(
     assert page.count("serbest: www@node-a serves another certificate than it should") == 1
     assert "sent to 1 address, waiting for 1 address" in page
     assert "second@example.org" not in page
+
+
+def test_what_was_over_long_ago_is_forgotten_and_then_told_as_new(www: Service, clock: Traveller) -> None:
+    look_for(clock, HOUR, www, fingerprint=OTHER)
+    forget()
+    assert Alert.objects.count() == 1, "it is open"
+    look_for(clock, HOUR, www)
+    clock.shift(421 * DAY)
+    forget()
+    forget_old()
+    assert not Alert.objects.exists()
+    look_for(clock, HOUR, www, fingerprint=OTHER)
+    assert Message.objects.filter(subject__contains="serves another").count() == 1
+
+
+def test_the_page_says_so_if_nobody_is_mailed(
+    visit: Visit, carol: User, www: Service, clock: Traveller, listed: ListedAddress
+) -> None:
+    assert "Nobody is mailed" not in visit(carol).get(ALERTS).content.decode()
+    listed.delete()
+    page = visit(carol).get(ALERTS).content.decode()
+    assert "Nobody is mailed" in page
+    assert_well_made(page)
