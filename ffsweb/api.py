@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern
 
 from certificates import api as certificates
-from deployments.api import changing, content, deploying, instances, nodes, plans, uploads
+from deployments.api import changing, content, deploying, instances, nodes, plans, preparing, uploads
 from ffsweb.rest import deciding, describing, operations, projects
 from ffsweb.rest.interface import Interface
 
@@ -17,7 +17,20 @@ api = Interface(
     description="What the pages of ffsweb do, for programs.",
     urls_namespace="api",
 )
-PARTS = (projects, nodes, instances, changing, content, plans, deploying, uploads, operations, deciding, certificates)
+PARTS = (
+    projects,
+    nodes,
+    instances,
+    changing,
+    content,
+    plans,
+    deploying,
+    uploads,
+    preparing,
+    operations,
+    deciding,
+    certificates,
+)
 api.mount(part.router for part in PARTS)
 
 urlpatterns: list[URLPattern] = [

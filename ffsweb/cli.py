@@ -36,6 +36,9 @@ COMMANDS: Final = {
     "services": Command("ffsweb.commands.lists", "services", "list services: what is live, what was measured"),
     "operations": Command("ffsweb.commands.lists", "operations", "list operations"),
     "logs": Command("ffsweb.commands.logs", "logs", "[-f] [ID]: an operation's log"),
+    "prepare …": Command(
+        "ffsweb.commands.preparing", "prepare", "--project P --name www: the files of a new machine"
+    ),
     "deploy": Command("ffsweb.commands.deploying", "deploy", "HOST --name www [--wait]: deploy a release"),
     "rollback": Command("ffsweb.commands.deploying", "rollback", "HOST --name www: back to the release before"),
     "cert": Command("ffsweb.commands.certificates", "cert", "status|rotate-https HOST --name www"),
@@ -51,13 +54,18 @@ def usage() -> str:
     return "\n".join(["usage:", *lines, "", "Settings come from the environment: docs/settings.md."]) + "\n"
 
 
+def _name(given: list[str]) -> str:
+    """The command that is meant: ``prepare`` with arguments is about a machine, and a client's."""
+    return "prepare …" if given[0] == "prepare" and given[1:] not in ([], ["--start"]) else given[0]
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns its exit code, 2 for none."""
     given = sys.argv[1:] if arguments is None else arguments
     if given[:1] in (["--help"], ["-h"], ["help"]):
         sys.stdout.write(usage())
         return 0
-    command = COMMANDS.get(given[0]) if given else None
+    command = COMMANDS.get(_name(given)) if given else None
     if command is None:
         sys.stderr.write((f"ffs: there is no command {given[0]!r}\n" if given else "") + usage())
         return 2

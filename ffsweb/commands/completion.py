@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
-from ffsweb.commands import certificates, deploying, lists, logs
+from ffsweb.commands import certificates, deploying, lists, logs, preparing
 from ffsweb.commands.arguments import Parser
 from ffsweb.commands.errors import USAGE
 from ffsweb.commands.showing import tell
@@ -17,6 +17,7 @@ PARSERS: Final[dict[str, Callable[[], Parser]]] = {
     "services": lists.services_parser,
     "operations": lists.operations_parser,
     "logs": logs.logs_parser,
+    "prepare": preparing.prepare_parser,
     "deploy": deploying.deploy_parser,
     "rollback": deploying.rollback_parser,
     "cert": certificates.cert_parser,

@@ -26,6 +26,7 @@ class Interface(NinjaAPI):
         super().__init__(openapi_url=None, docs_url=None, **options)
         self._needs: dict[str, dict[str, Needs]] = {}
         self._taken: set[str] = set()
+        self._unstored: set[str] = set()
         self._functions: dict[str, dict[str, str]] = {}
         self.add_exception_handler(Problem, lambda _request, error: error.response())
         self.add_exception_handler(Http404, _missing)
@@ -44,6 +45,9 @@ class Interface(NinjaAPI):
                 of = {method: needs_of(each.view_func) for each in view.operations for method in each.methods}
                 names = {method: each.view_func.__name__ for each in view.operations for method in each.methods}
                 self._needs.update(dict.fromkeys(names.values(), of))
+                self._unstored |= {
+                    each.view_func.__name__ for each in view.operations if getattr(each.view_func, "unstored", False)
+                }
                 self._functions.update(dict.fromkeys(names.values(), names))
 
     def addresses(self, prefix: str) -> Iterator[URLPattern]:
@@ -78,7 +82,7 @@ class Interface(NinjaAPI):
             try:
                 answer: HttpResponse = (
                     once(request, partial(view, request, *args, **kwargs))
-                    if method == "POST" and function
+                    if method == "POST" and function and function not in self._unstored
                     else view(request, *args, **kwargs)
                 )
             except Problem as problem:
@@ -105,7 +109,7 @@ class Interface(NinjaAPI):
                 role = self._needs[operation["operationId"]][method.upper()].role
                 operation["security"] = [{"token": []}]
                 operation["x-role"] = role.value if role else "any"
-                if method == "post":
+                if method == "post" and operation["operationId"] not in self._unstored:
                     operation["parameters"].append(KEY)
                 operation["responses"]["default"] = {
                     "description": "It was not done; `detail` says why and what to do.",

@@ -39,6 +39,12 @@ def any_token(function: Function) -> Function:
     return _marked(function, Needs(None))
 
 
+def unstored(function: Function) -> Function:
+    """What is sent or answered is secret: nothing is kept of it, so idempotency keys count for nothing."""
+    function.unstored = True  # type: ignore[attr-defined]
+    return function
+
+
 def needs_of(function: Callable[..., Any]) -> Needs:
     """What it said. Raises ImproperlyConfigured if it said nothing."""
     found = getattr(function, "needs", None)

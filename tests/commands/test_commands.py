@@ -16,6 +16,8 @@ from ffsweb.accounts import tokens
 from ffsweb.accounts.models import AccessToken, Role
 from ffsweb.commands import completion, showing, uploading
 from ffsweb.operations.models import LogLine, Operation
+from ffsweb.remote.keys import generate
+from ffsweb.rest.models import StoredAnswer
 from tests.deployments.push_site import Site
 
 from .conftest import Dashboard, Ffs
@@ -123,6 +125,28 @@ def test_a_log_is_followed_over_a_restart_and_no_line_is_lost_or_doubled(
     assert len(ffs("logs", "--after", "990").out.splitlines()) == 10
 
 
+def test_a_machine_is_prepared_from_a_dot_env(
+    ffs: Ffs, site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("TOKEN=hunter2-sentinel\nCOLOUR=blue\n")
+    (tmp_path / "id.pub").write_text(generate(comment="me")[1])
+    asked = ("prepare", "--project", "serbest", "--name", "web", "--node", "node-b", "--operator-key", "id.pub")
+    assert "--address" in ffs(*asked).err and not list(tmp_path.glob("ffs.*"))
+    done = ffs(*asked, "--address", "192.0.2.2", "--ports", "8443:8443", "--plain", "COLOUR", "--yes")
+    assert done.code == 0, done
+    assert "coreos-installer" in done.out and "sentinel" not in done.out + done.err
+    for name in ("ffs.bu", "ffs.ign"):
+        assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
+        assert "node-b" in (tmp_path / name).read_text()
+    settings = {row.name: row.plain for row in site.fleet.project.settings.all()}
+    assert settings == {"TOKEN": False, "COLOUR": True}
+    assert not StoredAnswer.objects.filter(body__contains="PRIVATE").exists()
+    assert ffs(*asked).code == 1  # the files are there
+    again = ffs(*asked, "--yes", "--json")
+    assert again.code == 0 and "described" not in again.err and again.json["service"] == "web"
+
+
 def test_what_cannot_be_done_says_why_and_is_1(ffs: Ffs, site: Site) -> None:
     Service.objects.update(live_release=None)
     for arguments, said in [
@@ -206,7 +230,7 @@ def test_a_shell_completes_commands_and_options(shell: str, capsys: pytest.Captu
 
 def test_bash_takes_the_script(capsys: pytest.CaptureFixture[str]) -> None:
     completion.completion(["bash"])
-    script = capsys.readouterr().out + '\nCOMP_WORDS=(ffs deploy --fi); COMP_CWORD=2; _ffs; echo "${COMPREPLY[@]}"'
+    script = capsys.readouterr().out + '\nCOMP_WORDS=(ffs deploy --fir); COMP_CWORD=2; _ffs; echo "${COMPREPLY[@]}"'
     done = subprocess.run(["bash", "-c", script], check=True, capture_output=True, text=True)
     assert done.stdout == "--first-deploy\n"
 
