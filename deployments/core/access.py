@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from deployments.core.node_argv import Argv, Fence, command
+from deployments.core.node_argv import PREFIX, Argv, Fence, command
 from deployments.core.node_events import BadAnswer, Refused
 
 if TYPE_CHECKING:
@@ -78,7 +78,8 @@ def list_keys(user: str) -> Argv:
 
 
 def add_key(fence: Fence, user: str, *, break_glass: bool = False) -> Argv:
-    """Let the key of :func:`add_input` log in as ``user``; answers ``added``. The same key twice is one.
+    """Let the key of :func:`add_input` log in as ``user``; answers ``added``. The same key twice is one. Signed for
+    ``core``: who logs in as ``core`` is root, and a dashboard key alone must not be.
 
     A ``break_glass`` key (of ``core``) is never removed by ``ffs-node`` again.
     """
@@ -86,10 +87,10 @@ def add_key(fence: Fence, user: str, *, break_glass: bool = False) -> Argv:
     return (*argv, "--break-glass") if break_glass else argv
 
 
-def add_input(line: str) -> bytes:
-    """TYPE BLOB, and of the comment what a node takes."""
+def add_input(line: str, signature: str = "") -> bytes:
+    """TYPE BLOB, and of the comment what a node takes; for ``core`` also the signature of :func:`statement`."""
     comment = re.sub(r"[^A-Za-z0-9 @._+:-]", "_", " ".join(line.split()[2:]))[:99].strip()
-    return f"{bare(line)} {comment}".strip().encode() + b"\n"
+    return f"{bare(line)} {comment}".strip().encode() + b"\n" + signature.encode()
 
 
 def remove_key(fence: Fence, user: str) -> Argv:
@@ -101,9 +102,17 @@ def remove_key(fence: Fence, user: str) -> Argv:
     return command("access-remove", fence, user=user)
 
 
-def remove_input(key: str, mine: str = "") -> bytes:
-    """The key to remove; for ``ffsweb`` also the one by which this session was logged in."""
-    return "".join(f"{bare(line)}\n" for line in (key, mine) if line).encode()
+def remove_input(key: str, *, mine: str = "", signature: str = "") -> bytes:
+    """The key to remove; for ``ffsweb`` the one by which this session was logged in, for ``core`` the signature."""
+    return "".join(f"{bare(line)}\n" for line in (key, mine) if line).encode() + signature.encode()
+
+
+def statement(argv: Argv, key: str) -> bytes:
+    """What has to be signed, as an upgrade is, for a change of ``core``'s keys by the command ``argv``."""
+    words = argv[len(PREFIX) :]
+    fence, user = (words[words.index(name) + 1] for name in ("--fence", "--user"))
+    flag = " --break-glass" if "--break-glass" in words else ""
+    return f"ffs-node {words[0]}{flag}\n{fence}\n{user}\n{bare(key)}\n".encode()
 
 
 def held(answer: Answer) -> Held:

@@ -12,18 +12,23 @@ from django.utils import timezone
 from deployments.core import access
 from deployments.core.access_ledger import work
 from deployments.core.layout import ADMIN_USER, DASHBOARD_USER
-from deployments.core.node_events import AnswerError
+from deployments.core.node_events import AnswerError, Refused
 from deployments.execution import first_contact
 from deployments.execution.connection import NodeLogin
 from deployments.execution.errors import NODE_ERRORS, Offline, TargetFailed
 from deployments.execution.rotate_ssh import AWAY, UPGRADE
 from deployments.execution.small import program_for
 from deployments.execution.targets import node_of
-from deployments.models import AccessKey, NodeAccess
+from deployments.models import AccessKey, NodeAccess, SigningKey
 from deployments.models.access_key import keep_reading, wanted_on
+from deployments.models.signing import NAMESPACE, signing_key_context
+from ffsweb.remote.signatures import sign
+from ffsweb.web.keys import worker_opener
 
 if TYPE_CHECKING:
     from deployments.core.access import Held
+    from deployments.core.node_argv import Argv
+    from deployments.core.node_events import Answer
     from deployments.execution.node_program import NodeProgram
     from deployments.models import Node
     from ffsweb.operations.context import Context
@@ -81,13 +86,32 @@ def read_keys(program: NodeProgram) -> dict[str, Held]:
     return {user: access.held(program.ask(access.list_keys(user))) for user in (ADMIN_USER, DASHBOARD_USER)}
 
 
+def ask_signed(program: NodeProgram, argv: Argv, key: str, stdin: bytes) -> Answer:
+    """Run a verb on ``core``'s keys, signed with whichever of the installation's keys the node knows; the
+    signature follows ``stdin``.
+
+    Raises TargetFailed if there is none, CannotOpen, and what :meth:`NodeProgram.ask` raises.
+    """
+    rows = list(SigningKey.objects.all())
+    for place, row in enumerate(rows, 1):
+        private = worker_opener().open(bytes(row.sealed_private_key), signing_key_context(row.public_key))
+        signature = sign(private, access.statement(argv, key), namespace=NAMESPACE)
+        try:
+            return program.ask(argv, stdin=stdin + signature.encode())
+        except Refused as refused:
+            if refused.code != "verify" or "signature" not in refused.text or place == len(rows):
+                raise
+    raise TargetFailed("No node knows a key of this installation yet: the first machine file makes it.")
+
+
 def _add(context: Context, target: Target, node: Node, program: NodeProgram, keys: tuple[str, ...]) -> None:
     rows = {row.public_key: row for row in AccessKey.objects.filter(project=node.project_id, public_key__in=keys)}
     with context.step("add keys", target) as step:
         for key in keys:
             row = rows.get(key)
+            line = row.line if row else key
             argv = access.add_key(context.fence, ADMIN_USER, break_glass=row is not None and row.break_glass)
-            program.ask(argv, stdin=access.add_input(row.line if row else key))
+            ask_signed(program, argv, key, access.add_input(line))
         step.evidence({"keys": [access.fingerprint(key) for key in keys]})
     with context.step("prove added", target):
         held = read_keys(program)
@@ -101,7 +125,8 @@ def _remove(context: Context, target: Target, node: Node, program: NodeProgram, 
     with context.step("remove keys", target) as step:
         for key in keys:
             argv = access.remove_key(context.fence, ADMIN_USER)
-            removed = program.ask(argv, stdin=access.remove_input(key)).number("removed")
+            answer = ask_signed(program, argv, key, access.remove_input(key))
+            removed = answer.number("removed")
             step.evidence({access.fingerprint(key): removed})
     with context.step("prove removed", target):
         held = read_keys(program)

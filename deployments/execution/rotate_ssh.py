@@ -166,7 +166,7 @@ class _Rotation:
         ):
             program = program_for(self.context, self.target, session)
             for key in old:
-                stdin = access.remove_input(key.public_key, self.node.public_key)
+                stdin = access.remove_input(key.public_key, mine=self.node.public_key)
                 answer = program.ask(access.remove_key(self.context.fence, DASHBOARD_USER), stdin=stdin)
                 step.evidence({access.fingerprint(key.public_key): answer.number("removed")})
 

@@ -65,7 +65,14 @@ def test_of_a_comment_stays_what_a_node_takes() -> None:
     assert access.add_input(f"{KEY} bob (laptop) é\n") == f"{KEY} bob _laptop_ _\n".encode()
     assert access.add_input(KEY) == f"{KEY}\n".encode()
     assert len(access.add_input(f"{KEY} {'x' * 500}")) == len(KEY) + 101
-    assert access.remove_input(f"{KEY} x", f"{KEY[:-1]}g y") == f"{KEY}\n{KEY[:-1]}g\n".encode()
+    assert access.remove_input(f"{KEY} x", mine=f"{KEY[:-1]}g y") == f"{KEY}\n{KEY[:-1]}g\n".encode()
+
+
+def test_a_signature_is_bound_to_verb_fence_user_and_key() -> None:
+    add, glass = access.add_key((3, 14), "core"), access.add_key((3, 14), "core", break_glass=True)
+    assert access.statement(add, f"{KEY} x") == f"ffs-node access-add\n3.14\ncore\n{KEY}\n".encode()
+    assert access.statement(glass, KEY) == f"ffs-node access-add --break-glass\n3.14\ncore\n{KEY}\n".encode()
+    assert access.statement(access.remove_key((3, 15), "core"), KEY).startswith(b"ffs-node access-remove\n3.15\n")
 
 
 def test_an_ffs_node_without_the_verbs_is_known_by_its_words() -> None:

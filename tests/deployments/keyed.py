@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import serialization
 from deployments.core.access import bare
 from ffsweb.remote import AuthRefused, Endpoint, Identity
 from ffsweb.remote.fake_session import FakeSession
-from tests.deployments.simulated import SimulatedNode
+from tests.deployments.simulated import SimulatedNode, signed_by
 
 FILES = {
     "ffsweb": "/home/ffsweb/.ssh/authorized_keys.d/ffsweb",
@@ -28,6 +28,10 @@ class KeyedNode(SimulatedNode):
         self.other_ways: list[str] = []
         self.knocks: list[str] = []
         self.connect = self._connect  # type: ignore[method-assign,assignment]
+
+    def untrusted(self, signature: list[str]) -> bool:
+        """Whether it is by none of ``signers``; all are trusted where that is None."""
+        return not signature or (self.signers is not None and signed_by("\n".join(signature)) not in self.signers)
 
     def takes(self, line: str) -> bool:
         """Whether the dashboard gets in with this key."""
@@ -52,7 +56,10 @@ class KeyedNode(SimulatedNode):
         return {"ok": True, "keys": held, "other_ways": ways, "unread": 0, "break_glass": glass}
 
     def _access_add(self, options: dict[str, str], stdin: bytes) -> dict[str, Any]:
-        line, keys = stdin.decode().strip(), self.keys[options["user"]]
+        line, *signature = stdin.decode().splitlines()
+        keys = self.keys[options["user"]]
+        if options["user"] == "core" and self.untrusted(signature):
+            return {"ok": False, "code": "verify", "text": "The signature is not one that this node trusts."}
         if "break-glass" in options:
             self.break_glass.add(bare(line))
         if bare(line) in map(bare, keys):
@@ -63,6 +70,8 @@ class KeyedNode(SimulatedNode):
     def _access_remove(self, options: dict[str, str], stdin: bytes) -> dict[str, Any]:
         line, *mine = stdin.decode().splitlines()
         keys = self.keys[options["user"]]
+        if options["user"] == "core" and self.untrusted(mine):
+            return {"ok": False, "code": "verify", "text": "The signature is not one that this node trusts."}
         left = [each for each in keys if bare(each) != line]
         if line in self.break_glass:
             return {"ok": False, "code": "break-glass", "text": "This is a break-glass key. Nothing was changed."}

@@ -12,7 +12,7 @@ from django.utils import timezone
 from deployments.core.access import bare
 from deployments.execution import connection
 from deployments.execution.access_looking import look_at_due
-from deployments.models import AccessKey, KeyOnNode, Node, NodeAccess
+from deployments.models import AccessKey, KeyOnNode, Node, NodeAccess, SigningKey
 from deployments.models.access_key import REMOVED_KEPT
 from deployments.services.access_keys import (
     NotRemovable,
@@ -22,6 +22,7 @@ from deployments.services.access_keys import (
     request_apply,
     request_apply_to_all,
 )
+from deployments.services.signing import upgrade_signers
 from ffsweb.audit.models import AuditEvent
 from ffsweb.operations import journal, runner
 from ffsweb.operations.errors import LeaseLost
@@ -29,6 +30,7 @@ from ffsweb.operations.models import Operation
 from ffsweb.operations.writes import StepWrite, Write
 from ffsweb.remote import ConnectionLost
 from ffsweb.remote.keys import BadPublicKey, WeakKey, generate
+from ffsweb.web.keys import worker_sealer
 from tests.deployments.fleet import Fleet, log_of, run
 from tests.deployments.keyed import KeyedNode
 from tests.deployments.test_rotate_ssh import Site
@@ -47,6 +49,7 @@ def nodes(monkeypatch: pytest.MonkeyPatch) -> dict[str, KeyedNode]:
 
 @pytest.fixture
 def site(fleet: Fleet, nodes: dict[str, KeyedNode]) -> Site:
+    upgrade_signers(actor=fleet.alice)
     return Site(fleet, nodes, 1)
 
 
@@ -204,6 +207,7 @@ def test_a_key_that_comes_back_is_owed_again(site: Site) -> None:
 
 
 def test_a_node_that_is_away_stays_owed_and_is_caught_up_with(fleet: Fleet, nodes: dict[str, KeyedNode]) -> None:
+    upgrade_signers(actor=fleet.alice)
     sites = [Site(fleet, nodes, number) for number in range(1, 4)]
     sites[1].node.vanish()
     key = add(sites[0], line("new"))
@@ -251,3 +255,24 @@ def test_a_node_that_shows_other_keys_each_time_does_not_fill_the_ledger(site: S
         site.node.keys["core"] = [line() for _ in range(REMOVED_KEPT)]
         assert bring(site).state == "succeeded"
     assert KeyOnNode.objects.filter(user="core").count() == 2 * REMOVED_KEPT
+
+
+def test_any_of_the_installations_keys_may_be_the_one_that_a_node_knows(site: Site) -> None:
+    private, known = generate()
+    sealed = worker_sealer().seal(private, f"signing-key:{known}")
+    SigningKey.objects.create(public_key=known, sealed_private_key=sealed)
+    site.node.signers = {known}
+    add(site, line("mine"))
+    assert bring(site).state == "succeeded"
+    site.node.signers = {line()}
+    add(site, line("other"))
+    ended = bring(site)
+    assert (ended.state, "not one that this node trusts" in ended.message) == ("failed", True)
+
+
+def test_without_a_key_of_the_installation_nothing_is_changed(site: Site) -> None:
+    SigningKey.objects.all().delete()
+    add(site, line("mine"))
+    ended = bring(site)
+    assert (ended.state, "No node knows a key of this installation yet" in ended.message) == ("failed", True)
+    assert on_node(site) == []

@@ -155,7 +155,7 @@ def test_operators_keys_are_brought_and_replaced_and_a_session_does_not_remove_i
         epoch, _, counter = site.node.read_text("/var/lib/ffs-node/fences/node").strip().partition(".")
         fence = int(epoch), int(counter)
         session.run(Command(access.add_key(fence, "ffsweb"), stdin=access.add_input(new))).check()
-        mine = access.remove_input(row(site).public_key, new)
+        mine = access.remove_input(row(site).public_key, mine=new)
         said = session.run(Command(access.remove_key(fence, "ffsweb"), stdin=mine))
     assert "This session was logged in with SHA256:" in said.out
     assert gets_in(site, tmp_path)

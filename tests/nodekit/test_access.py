@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from deployments.core import access
+from deployments.core.node_argv import Argv
 from deployments.core.node_events import last_answer
 from ffsweb.remote.keys import generate
+from ffsweb.remote.signatures import sign
 from tests.nodekit.conftest import Program, Said
 
 SSHD = shutil.which("sshd", path="/usr/sbin:/usr/bin:/sbin")
@@ -39,6 +41,9 @@ class Home:
         if not host_key.exists():
             subprocess.run(("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", host_key), check=True)
         self.configure("AuthorizedKeysFile .ssh/authorized_keys .ssh/authorized_keys.d/*")
+        self.signer, public = generate()
+        signers = program.root / "etc/ffs/upgrade.signers"
+        signers.write_text(f'ffs-node namespaces="ffs-node-upgrade" {public}\n')
         with (program.root / "etc/passwd").open("a") as file:
             file.write(f"{user}:x:{os.geteuid()}:{os.getegid()}::{self.home}:/bin/bash\n")
 
@@ -56,11 +61,20 @@ class Home:
         return access.held(last_answer(json.dumps(said.result)))
 
     def add(self, line: str | bytes, *, break_glass: bool = False) -> Said:
-        stdin = line if isinstance(line, bytes) else access.add_input(line)
-        return self.program.command(access.add_key(FENCE, self.user, break_glass=break_glass), stdin)
+        argv = access.add_key(FENCE, self.user, break_glass=break_glass)
+        stdin = line if isinstance(line, bytes) else access.add_input(line, self.signature(argv, line))
+        return self.program.command(argv, stdin)
 
     def remove(self, line: str, mine: str = "") -> Said:
-        return self.program.command(access.remove_key(FENCE, self.user), access.remove_input(line, mine))
+        argv = access.remove_key(FENCE, self.user)
+        stdin = access.remove_input(line, mine=mine, signature=self.signature(argv, line))
+        return self.program.command(argv, stdin)
+
+    def signature(self, argv: Argv, line: str) -> str:
+        """Of what the node knows as the dashboard's worker; the keys of the dashboard's own user need none."""
+        if self.user != "core":
+            return ""
+        return sign(self.signer, access.statement(argv, line), namespace="ffs-node-upgrade")
 
 
 @pytest.fixture
@@ -257,3 +271,29 @@ def test_files_and_lines_without_end_are_refused(core: Home) -> None:
 def test_another_user_is_not_asked_for(program: Program) -> None:
     for user in ("root", "ffs", "core;id", ""):
         assert program("access", "--user", user).code == "bad-argument"
+
+
+def test_cores_keys_change_only_by_what_the_worker_signed(core: Home) -> None:
+    """Or whoever stole the dashboard's key of a node would be root there."""
+    mine, other = key(), key()
+    core.write(core.own, mine, other)
+    before = core.own.read_text()
+    add, new = access.add_key(FENCE, "core"), key()
+    fresh = access.statement(add, new)
+    for made in (
+        "",
+        sign(generate()[0], fresh, namespace="ffs-node-upgrade"),
+        sign(core.signer, fresh, namespace="file"),
+        core.signature(add, mine),  # for another key
+        core.signature(access.add_key((1, 2), "core"), new),  # for another operation
+        core.signature(access.add_key(FENCE, "core", break_glass=True), new),
+        core.signature(access.remove_key(FENCE, "core"), new),
+    ):
+        assert core.program.command(add, access.add_input(new, made)).code == "verify"
+    remove = access.remove_key(FENCE, "core")
+    for made in ("", core.signature(remove, other), core.signature(add, mine)):
+        assert core.program.command(remove, access.remove_input(mine, signature=made)).code == "verify"
+    assert core.own.read_text() == before
+    (core.program.root / "etc/ffs/upgrade.signers").unlink()
+    assert core.add(new).code == "not-found"
+    assert core.own.read_text() == before

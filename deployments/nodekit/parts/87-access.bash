@@ -16,25 +16,6 @@ verb_access() {
     --argjson unread "$unread"
 }
 
-# take_key VARIABLE: a line of standard input, TYPE BLOB [COMMENT]; the variable becomes TYPE BLOB, key_note the comment.
-take_key() {
-  local line
-  local -n taken=$1
-  read_line line 8192
-  [[ $line =~ $given_key && ${#BASH_REMATCH[3]} -le 100 ]] || fail bad-input "Expected is one public key: its type, the key itself, and perhaps a comment, without options."
-  # shellcheck disable=SC2034
-  taken="${BASH_REMATCH[1]} ${BASH_REMATCH[2]}" key_note=${BASH_REMATCH[3]}
-}
-
-# check_strength TEXT: the key is one, and none that can be broken.
-check_strength() {
-  local bits
-  printf '%s\n' "$1" >"$work/given.pub"
-  bits=$(ssh-keygen -l -f "$work/given.pub" | cut -d ' ' -f 1) && [[ $bits =~ ^[0-9]+$ ]] || fail bad-input "This is no public key that OpenSSH knows. Nothing was changed."
-  [[ $1 != 'ssh-dss '* ]] || fail weak-key "DSA keys are broken, and none is added. Make a new key: ssh-keygen -t ed25519"
-  [[ $1 != 'ssh-rsa '* ]] || (( bits >= 3072 )) || fail weak-key "This RSA key has $bits bits; less than 3072 are not added. Make a new key: ssh-keygen -t ed25519"
-}
-
 # access-add: standard input is the public key. The same key twice is the same as once. What the dashboard's user may do
 # with it is not for the caller to say. With --break-glass no later call removes it; nothing here undoes that.
 verb_access_add() {
@@ -42,6 +23,7 @@ verb_access_add() {
   options 'fence user' '' 'break-glass' "$@"
   take_key text
   check_strength "$text"
+  signed "access-add${option[break-glass]+ --break-glass}" "$text"
   [[ ${option[user]} != ffsweb ]] || limits='restrict,port-forwarding '
   [[ -z ${option[break-glass]+set} || ${option[user]} != ffsweb ]] || fail bad-argument "A break-glass key is a person's; the dashboard's own is none."
   lock node 30
@@ -116,6 +98,7 @@ verb_access_remove() {
   options 'fence user' '' '' "$@"
   take_key text
   [[ ${option[user]} != ffsweb ]] || take_key mine
+  signed access-remove "$text"
   lock node 30
   check_fence node
   account "${option[user]}"
@@ -179,19 +162,5 @@ roots_alone() {
     [[ $path != / ]] || return 0
     path=${path%/*}
     path=${path:-/}
-  done
-}
-
-# session_key: the fingerprint of the key by which this session was logged in, in the words of sshd's own process above
-# this one; empty where the journal does not tell.
-session_key() {
-  local pid=$PPID line fields steps=0 said='Accepted publickey for [^ ]* from .* ssh2: [A-Z0-9-]* (SHA256:[A-Za-z0-9+/]{43})'
-  while [[ -z $root ]] && (( pid > 1 && (steps += 1) < 20 )); do
-    while IFS= read -r line; do
-      [[ ! $line =~ ^$said ]] || { printf '%s' "${BASH_REMATCH[1]}"; return 0; }
-    done < <(journalctl --quiet --no-pager --boot --output=cat --lines=20 _UID=0 "_PID=$pid" || true)
-    { line=$(<"/proc/$pid/stat"); } 2>/dev/null || return 0
-    read -r -a fields <<<"${line##*) }"
-    pid=${fields[1]}
   done
 }
