@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "worker": Command("ffsweb.runtime.worker", help="the worker alone"),
     "beat": Command("ffsweb.runtime.beat", help="the clock alone"),
     "prepare": Command("ffsweb.runtime.prepare", help="make directories and keys, and check them"),
+    "web-keys": Command("ffsweb.runtime.web_keys", help="DIRECTORY: copy the keys that web and beat need, no more"),
     "migrate": Command("ffsweb.runtime.administer", "migrate", "bring the database up to date"),
     "manage": Command("ffsweb.runtime.administer", "manage", "any of Django's commands: ffs manage help"),
     "audit": Command("ffsweb.runtime.administer", "audit", "verify: check the audit log's hash chain"),
@@ -43,8 +44,9 @@ COMMANDS: Final = {
     "rollback": Command("ffsweb.commands.deploying", "rollback", "HOST --name www: back to the release before"),
     "cert": Command("ffsweb.commands.certificates", "cert", "status|rotate-https HOST --name www"),
     "completion": Command("ffsweb.commands.completion", "completion", "bash|zsh|fish: for your shell"),
+    "healthy": Command("ffsweb.runtime.healthy", help="FILE: what a container's health check asks"),
+    "banner": Command("ffsweb.runtime.banner", help="the address, and the link for the first administrator"),
     "valkey": Command("ffsweb.runtime.valkey"),
-    "banner": Command("ffsweb.runtime.banner"),
 }
 
 

@@ -73,6 +73,13 @@ VARIABLES: Final = (
 )
 OF_THE_COMMANDS: Final = frozenset({"FFSWEB_URL", "FFSWEB_TOKEN"})
 """What the commands read that are clients of a dashboard: ``docs/commands.md``."""
+OF_COMPOSE: Final = frozenset(
+    {
+        *("FFSWEB_ENVIRONMENT", "FFSWEB_ADDRESS", "FFSWEB_PUBLIC_URL", "FFSWEB_TRUSTED_PROXIES", "FFSWEB_DATA"),
+        *("FFSWEB_KEYS", "FFSWEB_STATIC", "DATABASE_URL", "FFSWEB_REDIS_URL", "FFSWEB_DEBUG", "FFSWEB_PROCESS"),
+    }
+)
+"""What docker-compose.yml and the image settle."""
 OF_THE_TESTS: Final = frozenset({"FFSWEB_TEST_REQUIRE", "FFSWEB_SCREENSHOTS"})
 
 
@@ -82,9 +89,18 @@ def markdown() -> str:
     return f"{_HEAD}\n| Variable | Default | Meaning |\n| --- | --- | --- |\n{rows}\n"
 
 
+def example() -> str:
+    """The text of ``.env.example``: what docker-compose.yml asks for, then every variable that it leaves open."""
+    rest = [variable for variable in VARIABLES if variable.name not in OF_COMPOSE]
+    return _EXAMPLE + "".join(f"\n# {v.meaning}\n# Default: {v.default}\n#{v.name}=\n" for v in rest)
+
+
 def run(arguments: list[str]) -> int:
-    """``ffs settings``: print them."""
-    sys.stdout.write(markdown())
+    """``ffs settings``: print them, with ``--env`` as a file for docker compose."""
+    if arguments not in ([], ["--env"]):
+        sys.stderr.write("ffs settings takes --env or nothing.\n")
+        return 2
+    sys.stdout.write(example() if arguments else markdown())
     return 0
 
 
@@ -97,4 +113,27 @@ variable is set that does not exist, and names a value that cannot be used.
 With `FFSWEB_ENVIRONMENT=production` nothing starts with a weak or known secret key, with a public address without
 https, with debug pages, with any host name allowed, or with a default database password. Nowhere does anything start
 with keys inside `FFSWEB_DATA`, or with keys that others can read.
+"""
+
+_EXAMPLE: Final = """\
+# Settings of docker-compose.yml: cp .env.example .env, chmod 600 .env, and fill in the first three.
+# This file is made by `ffs settings --env`.
+
+# The name in the browser. The proxy gets a certificate for it by ACME: ports 80 and 443 have to be reached.
+DOMAIN=
+# Two different ones, letters and digits alone: openssl rand -hex 32
+DATABASE_PASSWORD=
+BROKER_PASSWORD=
+
+# Who signs the certificate: acme, or internal (an authority of the proxy's own, for a network without a way out).
+#ISSUER=acme
+#HTTP_PORT=80
+#HTTPS_PORT=443
+# The network of proxy and web, if this one is taken.
+#PROXY_NETWORK=172.31.250.0/28
+# Other images; by digest if you pin them.
+#IMAGE=ffsweb:local
+#PROXY_IMAGE=caddy:2
+#VALKEY_IMAGE=valkey/valkey:8-alpine
+#POSTGRES_IMAGE=postgres:17-alpine
 """

@@ -131,7 +131,8 @@ def _make_rings(keys: Path) -> None:
     from ffsweb.sealed import RingExists, create_ring, ring_exists
 
     for ring in RINGS:
-        if not ring_exists(keys, ring):
+        # The copy that ``ffs web-keys`` makes has a ring without its private half: that is none to be made.
+        if not ring_exists(keys, ring) and not any((keys / ring).glob("*.public")):
             with contextlib.suppress(RingExists):
                 create_ring(keys, ring)
                 tell(f"made the key ring {ring}: {keys / ring}. Keep a copy away from the backups of FFSWEB_DATA.")

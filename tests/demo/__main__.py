@@ -11,8 +11,9 @@ import time
 from pathlib import Path
 
 from ffsweb.runtime import valkey
+from tests.demo.failed import DemoFailed
 from tests.demo.needs import refusals
-from tests.demo.running import DemoFailed, alive, join, running
+from tests.demo.running import alive, join, running
 from tests.lab import Lab, LabError
 from tests.lab.host import packages_missing
 from tests.lab.sample import build

@@ -8,13 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.demo.failed import DemoFailed
 from tests.support.installation import Installation
 
 START_SECONDS = 90.0
-
-
-class DemoFailed(Exception):
-    """The demo did not come to its end; the text says why."""
 
 
 class NotRunning(DemoFailed):

@@ -25,7 +25,7 @@ from ffsweb.accounts.models import User
 from ffsweb.accounts.projects import create_project
 from ffsweb.operations.models import LogLine, Operation
 from tests.certificates.material import issue
-from tests.demo.running import DemoFailed
+from tests.demo.failed import DemoFailed
 
 Say = Callable[[str], None]
 
