@@ -42,7 +42,7 @@ COMMANDS: Final = {
     ),
     "deploy": Command("ffsweb.commands.deploying", "deploy", "HOST --name www [--wait]: deploy a release"),
     "rollback": Command("ffsweb.commands.deploying", "rollback", "HOST --name www: back to the release before"),
-    "cert": Command("ffsweb.commands.certificates", "cert", "status|rotate-https HOST --name www"),
+    "cert": Command("ffsweb.commands.certificates", "cert", "status|rotate-https|rotate-ssh HOST --name www"),
     "completion": Command("ffsweb.commands.completion", "completion", "bash|zsh|fish: for your shell"),
     "healthy": Command("ffsweb.runtime.healthy", help="FILE: what a container's health check asks"),
     "banner": Command("ffsweb.runtime.banner", help="the address, and the link for the first administrator"),

@@ -9,9 +9,9 @@ from ninja import Field, Router
 from deployments.api import instances, nodes
 from deployments.forms.node import NodeForm
 from deployments.forms.service import ServiceForm
+from deployments.services import access_rotation, requests
 from deployments.services import instances as service_services
 from deployments.services import nodes as node_services
-from deployments.services import requests
 from ffsweb.accounts.models import Role
 from ffsweb.operations.services import Busy
 from ffsweb.rest.caller import Call
@@ -122,6 +122,25 @@ def enrol_node(request: Call, project: str, node: str, sent: Asked) -> dict[str,
     found = nodes.find_node(request, node)
     try:
         made = requests.request_enrolment(node=found, actor=request.user, wait=sent.wait, request=request)
+    except Busy as busy:
+        raise in_use(busy) from busy
+    return operation_shape(made)
+
+
+@router.post(
+    "/projects/{project}/nodes/{node}/rotate-ssh",
+    response={202: OperationShape},
+    tags=["keys"],
+    summary="Give a node a new key of the dashboard's",
+)
+@needs(Role.OPERATOR)
+def rotate_key(request: Call, project: str, node: str, sent: Asked) -> dict[str, Any]:
+    """Starts an operation: the new key is used alone before the old one is removed and seen to be refused."""
+    found = nodes.find_node(request, node)
+    try:
+        made = access_rotation.request_rotation(
+            project=found.project, nodes=[found], actor=request.user, wait=sent.wait, request=request
+        )
     except Busy as busy:
         raise in_use(busy) from busy
     return operation_shape(made)

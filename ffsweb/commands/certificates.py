@@ -1,4 +1,4 @@
-"""``ffs cert``: the certificate of a service, and its rotation."""
+"""``ffs cert``: the certificate of a service, its rotation, and that of the key by which the dashboard logs in."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from ffsweb.commands.arguments import Parser, run
 from ffsweb.commands.client import Client, quoted
 from ffsweb.commands.errors import FAILED, UNKNOWN, Ended
 from ffsweb.commands.finding import name_of, service_of
-from ffsweb.commands.planning import carry_out, with_start
+from ffsweb.commands.planning import carry_out, see_through, with_start
 from ffsweb.commands.showing import as_json, printable, say
 
 
 def cert(arguments: list[str]) -> int:
-    """Tell of a service's certificate (status), or put another one in its place (rotate-https)."""
+    """Tell of a service's certificate (status), put another one in its place (rotate-https), or give its node a new
+    key of the dashboard's (rotate-ssh)."""
     return run(cert_parser(), arguments, _cert)
 
 
 def cert_parser() -> Parser:
     """Its arguments."""
     parser = Parser("cert", cert.__doc__ or "")
-    parser.add_argument("verb", choices=("status", "rotate-https"))
+    parser.add_argument("verb", choices=("status", "rotate-https", "rotate-ssh"))
     with_start(parser.service())
     parser.add_argument("--certificate", default="", help="the new one: its number, label or fingerprint")
     return parser
@@ -32,6 +33,10 @@ def _cert(client: Client, given: argparse.Namespace) -> int:
     service = service_of(client, given)
     if given.verb == "status":
         return _status(client, given, service)
+    if given.verb == "rotate-ssh":
+        node = quoted("projects", service["project"], "nodes", service["node"])
+        operation = client.post(f"{node}/rotate-ssh", {"wait": given.queue})
+        return see_through(client, given, operation, service["node"])
     new = _chosen(client, given, service)
     say(f"{name_of(service)} gets {printable(new['label'])}, good until {new['not_after'][:10]}.")
     return carry_out(client, given, service, release=_live(service), kind="rotate", certificate=new["id"])

@@ -33,6 +33,11 @@ def carry_out(client: Client, given: argparse.Namespace, service: dict[str, Any]
     if plan["warnings"] and not given.yes and not _confirmed():
         raise Ended("Nothing was started. With --yes it goes on though the plan warns.")
     operation = client.post(f"{project}/plans{quoted(plan['hash'])}/deploy", {"aware": True, "wait": given.queue})
+    return see_through(client, given, operation, name_of(service))
+
+
+def see_through(client: Client, given: argparse.Namespace, operation: dict[str, Any], what: str) -> int:
+    """Say what was started on ``what``, and with ``--wait`` follow it to its end; the exit code."""
     tell(f"Operation {operation['id']}: {client.url}/operations/{operation['id']}/")
     if not given.wait:
         if given.json:
@@ -42,7 +47,7 @@ def carry_out(client: Client, given: argparse.Namespace, service: dict[str, Any]
     if given.json:
         as_json(ended)
     else:
-        say(f"{name_of(service)}: {coloured(ended['state'].replace('_', ' '), COLOURS.get(ended['state'], ''))}")
+        say(f"{what}: {coloured(ended['state'].replace('_', ' '), COLOURS.get(ended['state'], ''))}")
     return CODES.get(ended["state"], FAILED)
 
 

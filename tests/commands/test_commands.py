@@ -147,6 +147,14 @@ def test_a_machine_is_prepared_from_a_dot_env(
     assert again.code == 0 and "described" not in again.err and again.json["service"] == "web"
 
 
+def test_a_key_of_the_dashboards_is_rotated_by_the_words_of_the_script(ffs: Ffs, site: Site) -> None:
+    done = ffs("cert", "rotate-ssh", *WWW, "--json")
+    assert done.code == 0, done
+    assert (done.json["kind"], done.json["id"]) == ("rotate-ssh", Operation.objects.get(kind="rotate-ssh").pk)
+    again = ffs("cert", "rotate-ssh", *WWW)
+    assert again.code == 1 and "Nothing was started." in again.err
+
+
 def test_what_cannot_be_done_says_why_and_is_1(ffs: Ffs, site: Site) -> None:
     Service.objects.update(live_release=None)
     for arguments, said in [

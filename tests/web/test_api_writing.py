@@ -138,6 +138,17 @@ def test_what_is_in_use_is_said_or_waited_for(program: Program, service: Service
     assert program.post(f"{P}/nodes/node-a/read", status=202)["kind"] == "read"
 
 
+def test_a_node_gets_another_key_of_the_dashboards_when_nobody_else_has_it(
+    program: Program, service: Service
+) -> None:
+    path = f"{P}/nodes/node-a/rotate-ssh"
+    first = program.post(path, {}, 202)
+    assert first["kind"] == "rotate-ssh"
+    assert AuditEvent.objects.filter(action="operation.rotate-ssh", target="node-a").count() == 1
+    assert problem(program.ask("POST", path, {}), 409)["operation"] == first["id"]
+    assert program.post(path, {"wait": True}, 202)["id"] != first["id"]
+
+
 def test_a_question_is_answered_once(program: Program, project: Project) -> None:
     asking = Operation.objects.create(project=project, kind="deploy", title="Deploy", state="parked")
     Question.objects.create(operation=asking, name="wave-1", text="Go on?", choices={"go": "Go on", "back": "Back"})
