@@ -11,11 +11,12 @@ from django.utils import timezone
 
 from deployments.core import access
 from deployments.core.access_ledger import work
-from deployments.core.layout import ADMIN_USER, DASHBOARD_USER
+from deployments.core.layout import ADMIN_USER
 from deployments.core.node_events import AnswerError, Refused
 from deployments.execution import first_contact
 from deployments.execution.connection import NodeLogin
 from deployments.execution.errors import NODE_ERRORS, Offline, TargetFailed
+from deployments.execution.node_keys import read_keys
 from deployments.execution.rotate_ssh import AWAY, UPGRADE
 from deployments.execution.small import program_for
 from deployments.execution.targets import node_of
@@ -26,7 +27,6 @@ from ffsweb.remote.signatures import sign
 from ffsweb.web.keys import worker_opener
 
 if TYPE_CHECKING:
-    from deployments.core.access import Held
     from deployments.core.node_argv import Argv
     from deployments.core.node_events import Answer
     from deployments.execution.node_program import NodeProgram
@@ -79,11 +79,6 @@ def _apply(context: Context, target: Target, node: Node) -> str:
     if not needed.add and not needed.remove:
         return f"{node} had all wanted keys, and none besides that is to go."
     return f"{node}: {len(needed.add)} added, {len(needed.remove)} removed, and read again for the proof."
-
-
-def read_keys(program: NodeProgram) -> dict[str, Held]:
-    """By user. Raises what :meth:`NodeProgram.ask` raises."""
-    return {user: access.held(program.ask(access.list_keys(user))) for user in (ADMIN_USER, DASHBOARD_USER)}
 
 
 def ask_signed(program: NodeProgram, argv: Argv, key: str, stdin: bytes) -> Answer:

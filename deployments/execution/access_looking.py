@@ -11,9 +11,9 @@ from django.utils import timezone
 
 from deployments.core import access
 from deployments.core.node_events import AnswerError
-from deployments.execution.access_keys import read_keys
 from deployments.execution.connection import NodeLogin
 from deployments.execution.errors import NODE_ERRORS
+from deployments.execution.node_keys import read_keys
 from deployments.execution.node_program import NodeProgram
 from deployments.execution.rotate_ssh import UPGRADE
 from deployments.models import HostKey, Node, NodeAccess

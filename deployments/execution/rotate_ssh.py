@@ -1,8 +1,8 @@
 """``rotate-ssh``: a node gets a new key of the dashboard's, and the old one is removed and seen to be refused.
 
 At every moment the node takes the key that its row names: the new one becomes that only after it was used, alone and
-on a connection of its own, and the old one goes only after that. So a run may be killed anywhere; the next one goes
-on from what the rows and the node say.
+on a connection of its own, and the old one goes only after that, with any that the dashboard does not know. So a run
+may be killed anywhere; the next one goes on from what the rows and the node say.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from deployments.core.node_events import AnswerError
 from deployments.execution import first_contact, readings
 from deployments.execution.connection import NodeLogin
 from deployments.execution.errors import NODE_ERRORS, Offline, TargetFailed
+from deployments.execution.node_keys import remove_strangers
 from deployments.execution.small import program_for
 from deployments.execution.targets import node_of
 from deployments.models import DashboardKey, OwedRotation
@@ -80,13 +81,12 @@ class _Rotation:
         self.node = node_of(self.target)
 
     def clear_out(self) -> str:
-        """What the active key replaced is removed and refused; the active one reads the node."""
+        """Every key but the active one is removed, what it replaced is refused; the active one reads the node."""
         old = list(DashboardKey.objects.unfinished(self.node))
         try:
-            if old:
-                self._remove(old)
-                for key in old:
-                    self._refused(key)
+            besides = self._remove(old)
+            for key in old:
+                self._refused(key)
         except NODE_ERRORS as error:
             self.context.checkpoint()
             in_use = "" if isinstance(error, AuthRefused) else f"{IN_USE} "
@@ -102,7 +102,7 @@ class _Rotation:
             raise
         OwedRotation.objects.filter(node=self.node).delete()
         now = f"{self.node} takes the key {access.fingerprint(self.node.public_key)}, and the old one no more."
-        return f"{now} {self._read()}".strip()
+        return " ".join(said for said in (now, besides, self._read()) if said)
 
     def _make(self) -> DashboardKey:
         with self.context.step("make key", self.target) as step:
@@ -159,7 +159,8 @@ class _Rotation:
                 raise TargetFailed(f"The node took the new key, but does not show it among its keys. {STAYS}")
             step.evidence({"files": list(held.files_of(access.bare(pending.public_key)))})
 
-    def _remove(self, old: list[DashboardKey]) -> None:
+    def _remove(self, old: list[DashboardKey]) -> str:
+        """What went besides, or could not be read, in words."""
         with (
             self.context.step("remove old key", self.target) as step,
             NodeLogin(self.node).connect(stop=self.context.stop) as session,
@@ -169,6 +170,11 @@ class _Rotation:
                 stdin = access.remove_input(key.public_key, mine=self.node.public_key)
                 answer = program.ask(access.remove_key(self.context.fence, DASHBOARD_USER), stdin=stdin)
                 step.evidence({access.fingerprint(key.public_key): answer.number("removed")})
+            cleared = remove_strangers(program, self.node, self.context.fence)
+            step.evidence({"not known here": {name: list(files) for name, files in cleared.removed.items()}})
+        for sentence in cleared.each:
+            self.context.log(sentence, target=self.target, stream="warning")
+        return str(cleared)
 
     def _refused(self, key: DashboardKey) -> None:
         name = access.fingerprint(key.public_key)

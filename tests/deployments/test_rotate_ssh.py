@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from deployments.core.access import bare, fingerprint
 from deployments.execution import connection
-from deployments.models import DashboardKey, HostKey, Node, OwedRotation, Reading
+from deployments.models import DashboardKey, HostKey, KeyOnNode, Node, OwedRotation, Reading
 from deployments.services.access_rotation import catch_up, request_rotation, request_rotation_of_all
 from deployments.tasks import forget
 from ffsweb.audit.models import AuditEvent
@@ -22,6 +22,7 @@ from ffsweb.operations.models import Hold, Operation
 from ffsweb.operations.writes import StepWrite, Write
 from ffsweb.remote import ConnectionLost
 from ffsweb.remote.fake import HOST_KEY
+from ffsweb.remote.keys import generate
 from ffsweb.web.keys import worker_opener
 from tests.deployments.facts import read
 from tests.deployments.fleet import Fleet, log_of, run
@@ -209,6 +210,37 @@ def test_a_node_that_lost_the_active_key_is_entered_by_another_one_that_is_still
     assert "The node refuses the key in use, but takes" in log_of(ended)
     assert site.node.takes(site.row.public_key)
     assert site.reachable()
+
+
+def test_a_key_that_a_thief_added_goes_with_the_stolen_one_and_is_named(site: Site) -> None:
+    thief, older = generate("ffsweb serbest node-1")[1], generate()[1]
+    site.node.keys["ffsweb"] += [thief, older]
+    assert site.node.takes(thief)
+    ended = site.rotate()
+    assert ended.state == "succeeded", f"{ended.message}\n{log_of(ended)}"
+    assert not site.node.takes(thief)
+    assert not site.node.takes(older)
+    site.is_rotated()
+    assert f"The key {fingerprint(thief)} in /home/ffsweb/.ssh/authorized_keys.d/ffsweb was none" in log_of(ended)
+    assert fingerprint(thief) in ended.message
+    evidence = ended.steps.get(name="remove old key").evidence["not known here"]
+    assert set(evidence) == {fingerprint(thief), fingerprint(older)}
+    states = dict(KeyOnNode.objects.filter(user="ffsweb").values_list("public_key", "state"))
+    assert states == {bare(site.row.public_key): "present"}
+
+
+def test_a_thief_who_adds_his_key_again_at_once_is_told_of_and_the_rotation_has_failed(site: Site) -> None:
+    thief = generate()[1]
+    site.node.keys["ffsweb"].append(thief)
+    site.node.after["access-remove"] = lambda: site.node.keys["ffsweb"].append(thief)
+    ended = site.rotate()
+    assert (ended.state, f"{fingerprint(thief)} came back" in ended.message) == ("failed", True)
+    assert site.reachable()
+    site.node.after.clear()
+    new = site.row.public_key
+    assert site.rotate().state == "succeeded"
+    assert site.row.public_key == new
+    site.is_rotated()
 
 
 def test_an_old_ffs_node_is_to_be_upgraded_first(site: Site) -> None:
