@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
 import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
 from ffsweb.commands.client import Client, from_environment
-from ffsweb.commands.errors import UNKNOWN, USAGE, Ended
+from ffsweb.commands.errors import UNKNOWN, USAGE, Closed, Ended
 from ffsweb.commands.showing import RED, coloured, tell
 
 Work = Callable[[Client, argparse.Namespace], int]
@@ -39,8 +41,11 @@ class Parser(argparse.ArgumentParser):
         return self.project()
 
 
-def run(parser: Parser, arguments: list[str], work: Work) -> int:
-    """The exit code of ``work``. What raises Ended is told."""
+def run(parser: Parser, arguments: list[str], work: Work, *, lists: bool = False) -> int:
+    """The exit code of ``work``. What raises Ended is told.
+
+    If nobody takes what is put out: 0 of what only ``lists``, else unknown, for 0 says that something is live.
+    """
     try:
         given: Any = parser.parse_args(arguments)
     except SystemExit as end:
@@ -48,11 +53,28 @@ def run(parser: Parser, arguments: list[str], work: Work) -> int:
     try:
         return work(from_environment(), given)
     except Ended as end:
-        tell(coloured(f"{parser.prog}: {end}", RED, sys.stderr))
+        _last_word(coloured(f"{parser.prog}: {end}", RED, sys.stderr))
         return end.code
     except KeyboardInterrupt:
-        tell(f"{parser.prog}: stopped here. What was started goes on in the dashboard.")
+        _last_word(f"{parser.prog}: stopped here. What was started goes on in the dashboard.")
         return UNKNOWN
-    except BrokenPipeError:
-        sys.stderr.close()  # whoever read has enough; no word of Python's about it
-        return 0
+    except (Closed, BrokenPipeError):
+        return 0 if lists else UNKNOWN
+    finally:
+        _give_up_closed()
+
+
+def _last_word(text: str) -> None:
+    with contextlib.suppress(Closed):
+        tell(text)
+
+
+def _give_up_closed() -> None:
+    """Python writes what is left at its end, and if nobody takes it, exits with a code of its own (120)."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from ffsweb.commands.errors import UNKNOWN, Ended, Refused
+from ffsweb.commands.errors import FAILED, UNKNOWN, Away, Ended, Refused
 from ffsweb.commands.showing import tell
 
 TIMEOUT: Final = 30.0
@@ -26,6 +26,7 @@ PAUSE: Final = 1.0
 """Seconds before the second try; twice as many before each further one."""
 
 _AWAY = (OSError, http.client.HTTPException)
+_LOOK: Final = "Nothing is known of what was asked for: look at its operations."
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
@@ -34,7 +35,7 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 
 
 class Client:
-    """The API of one dashboard. What it refuses is raised as Refused; that it is away, as Ended."""
+    """The API of one dashboard. What it refuses is raised as Refused; that it is away, as Away."""
 
     def __init__(self, url: str, token: str, *, pause: float) -> None:
         parts = urllib.parse.urlsplit(url)
@@ -91,6 +92,8 @@ class Client:
         self, method: str, path: str, query: dict[str, Any], body: dict[str, Any] | None, headers: dict[str, str]
     ) -> Any:
         why: object = ""
+        # What was sent may be done, whatever became of the answer.
+        code, done = (UNKNOWN, f" {_LOOK}") if method == "POST" else (FAILED, "")
         for number in range(TRIES):
             if number:
                 time.sleep(self.pause * 2 ** (number - 1))
@@ -101,14 +104,16 @@ class Client:
             except urllib.error.HTTPError as error:
                 refused = _refused(error, self.url)
                 if not (refused.status in {502, 503, 504} or "is under way" in str(refused)):
+                    if method == "POST" and refused.status >= 500:
+                        raise Ended(f"{refused} {_LOOK}", UNKNOWN) from error
                     raise refused from error
                 why = refused
             except _AWAY as error:
                 why = getattr(error, "reason", error)
             except ValueError as error:
-                raise Ended(f"{self.url} does not answer as a dashboard does. Is FFSWEB_URL right?") from error
-        done = "Nothing is known of what was asked for: look at its operations." if method == "POST" else ""
-        raise Ended(f"{self.url} does not answer: {why}. {done}".strip(), UNKNOWN if method == "POST" else 1)
+                said = f"{self.url} does not answer as a dashboard does. Is FFSWEB_URL right?"
+                raise Away(f"{said}{done}", code) from error
+        raise Away(f"{self.url} does not answer: {str(why).rstrip('.')}.{done}", code)
 
     def _request(
         self, method: str, path: str, query: dict[str, Any], body: dict[str, Any] | None, headers: dict[str, str]

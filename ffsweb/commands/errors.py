@@ -1,7 +1,10 @@
 """How a command ends.
 
 Ended         the text is for whoever called; ``code`` is the exit code
-└── Refused   the dashboard refused a request (a problem of RFC 9457)
+├── Refused   the dashboard refused a request (a problem of RFC 9457)
+└── Away      it does not answer, or something before it does in its place; asked later, it may
+
+Closed        nobody takes what is put out: a pipe whose reader has gone, a full disk
 """
 
 from __future__ import annotations
@@ -33,3 +36,11 @@ class Refused(Ended):
     def __init__(self, status: int, body: dict[str, Any]) -> None:
         super().__init__(str(body.get("detail") or body.get("title") or f"The dashboard answered {status}."))
         self.status, self.body = status, body
+
+
+class Away(Ended):
+    """Nobody knows more than before."""
+
+
+class Closed(Exception):
+    """No OSError: those of a connection are tried again, and this one is for ever."""

@@ -9,19 +9,24 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from ffsweb.commands.client import Client
-from ffsweb.commands.errors import UNKNOWN, Ended, Refused
+from ffsweb.commands.errors import UNKNOWN, Away, Closed, Ended, Refused
 from ffsweb.commands.showing import COLOURS, coloured, printable, say, tell
 
 PATIENCE: Final = 300.0
 """Seconds for which the dashboard may be away."""
 AGAIN: Final = 1.0
 """Seconds before a stream is asked for again."""
+_LATER: Final = frozenset({429, 500, 502, 503, 504})
+"""Answers that say nothing of the operation, and that may be others in a moment."""
 
 Line = dict[str, Any]
 
 
 def follow(client: Client, number: int, show: Callable[[Line], None], *, after: int = 0) -> dict[str, Any]:
-    """Show every line after ``after``, each once; the operation when it has ended. Raises Ended (unknown)."""
+    """Show every line after ``after``, each once; the operation when it has ended.
+
+    Raises Ended (unknown), whatever it is that ends this before the operation has ended: that one goes on.
+    """
     follower = Follower(client, number, show, after)
     heard = time.monotonic()
     while True:
@@ -29,18 +34,21 @@ def follow(client: Client, number: int, show: Callable[[Line], None], *, after: 
         try:
             ended = follower.once()
             why: object = "its streams end at once"
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, http.client.HTTPException, Away) as error:
             ended, why = None, error
         except Refused as error:
-            if error.status not in {502, 503, 504}:
-                raise
+            if error.status not in _LATER:
+                raise Ended(f"{error} Operation {number} goes on without you.", UNKNOWN) from error
             ended, why = None, error
+        except Closed as error:
+            raise Ended(f"Nobody reads on. Operation {number} goes on without you.", UNKNOWN) from error
         if ended is not None:
             return ended
         now = time.monotonic()
         heard = now if follower.last != before or follower.heard else heard
         if now - heard > PATIENCE:
-            raise Ended(f"The dashboard is away: {why}. Operation {number} goes on without you.", UNKNOWN)
+            said = str(why).rstrip(".")
+            raise Ended(f"The dashboard is away: {said}. Operation {number} goes on without you.", UNKNOWN)
         time.sleep(AGAIN)
 
 

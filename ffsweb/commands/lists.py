@@ -21,7 +21,7 @@ def nodes(arguments: list[str]) -> int:
         trouble = row["read_error"] or row["cordon"]
         return row["project"], row["name"], row["address"], " ".join(row["tags"]), _time(row["read_at"]), trouble
 
-    return run(nodes_parser(), arguments, _listing("/nodes", heads, cells))
+    return run(nodes_parser(), arguments, _listing("/nodes", heads, cells), lists=True)
 
 
 def services(arguments: list[str]) -> int:
@@ -34,7 +34,7 @@ def services(arguments: list[str]) -> int:
         measured = (seen["active"], seen["restarts"], _time(seen["at"]))
         return row["project"], name, row["live_release"], row["desired_release"], *measured
 
-    return run(services_parser(), arguments, _listing("/services", heads, cells))
+    return run(services_parser(), arguments, _listing("/services", heads, cells), lists=True)
 
 
 def operations(arguments: list[str]) -> int:
@@ -45,7 +45,7 @@ def operations(arguments: list[str]) -> int:
         times = (_time(row["created_at"]), _time(row["finished_at"]))
         return row["id"], row["project"], row["title"], row["state"], row["actor"], *times
 
-    return run(operations_parser(), arguments, _listing("/operations", heads, cells))
+    return run(operations_parser(), arguments, _listing("/operations", heads, cells), lists=True)
 
 
 def nodes_parser() -> Parser:

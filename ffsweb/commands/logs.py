@@ -12,7 +12,7 @@ from ffsweb.commands.following import follow, show_json, show_line
 
 def logs(arguments: list[str]) -> int:
     """Show an operation's log; with -f follow it to its end, whose state is the exit code."""
-    return run(logs_parser(), arguments, _work)
+    return run(logs_parser(), arguments, _work, lists=True)
 
 
 def logs_parser() -> Parser:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from typing import Any
 
 from ffsweb.commands.arguments import Parser
 from ffsweb.commands.client import Client, quoted
-from ffsweb.commands.errors import CODES, FAILED, Ended
+from ffsweb.commands.errors import CODES, FAILED, Closed, Ended
 from ffsweb.commands.finding import name_of
 from ffsweb.commands.following import follow, show_line, tell_line
 from ffsweb.commands.showing import COLOURS, YELLOW, as_json, coloured, printable, say, tell
@@ -44,10 +45,11 @@ def see_through(client: Client, given: argparse.Namespace, operation: dict[str, 
             as_json(operation)
         return 0
     ended = follow(client, operation["id"], tell_line if given.json else show_line)
-    if given.json:
-        as_json(ended)
-    else:
-        say(f"{what}: {coloured(ended['state'].replace('_', ' '), COLOURS.get(ended['state'], ''))}")
+    with contextlib.suppress(Closed):  # how it ended is known, whoever reads on
+        if given.json:
+            as_json(ended)
+        else:
+            say(f"{what}: {coloured(ended['state'].replace('_', ' '), COLOURS.get(ended['state'], ''))}")
     return CODES.get(ended["state"], FAILED)
 
 

@@ -9,6 +9,8 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, TextIO
 
+from ffsweb.commands.errors import Closed
+
 GREEN, RED, YELLOW, DIM = "32", "31", "33", "2"
 COLOURS: Final = {
     "succeeded": GREEN,
@@ -25,10 +27,13 @@ COLOURS: Final = {
 
 
 def say(text: str, to: TextIO | None = None) -> None:
-    """One line, at once."""
+    """One line, at once. Raises Closed."""
     stream = to or sys.stdout
-    stream.write(f"{text}\n")
-    stream.flush()
+    try:
+        stream.write(f"{text}\n")
+        stream.flush()
+    except OSError as error:
+        raise Closed(str(error)) from error
 
 
 def tell(text: str) -> None:
