@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from deployments.core.node_events import Answer, AnswerError
 
 MAX_KEYS: Final = 1000
+NAMESPACE: Final = "ffs-node-access"
+"""Of signatures of a :func:`statement`; none of them counts as one of an upgrade."""
 _KEY: Final = re.compile(r"[a-z0-9@.-]{1,60} [A-Za-z0-9+/]{1,9000}={0,2}")
 _UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e\u00a1-\u02ff]")
 
@@ -107,12 +109,15 @@ def remove_input(key: str, *, mine: str = "", signature: str = "") -> bytes:
     return "".join(f"{bare(line)}\n" for line in (key, mine) if line).encode() + signature.encode()
 
 
-def statement(argv: Argv, key: str) -> bytes:
-    """What has to be signed, as an upgrade is, for a change of ``core``'s keys by the command ``argv``."""
+def statement(argv: Argv, key: str, host_key: str) -> bytes:
+    """What has to be signed, in :data:`NAMESPACE`, for a change of ``core``'s keys by the command ``argv``.
+
+    ``host_key`` is the Ed25519 host key of the node for which alone it counts.
+    """
     words = argv[len(PREFIX) :]
     fence, user = (words[words.index(name) + 1] for name in ("--fence", "--user"))
     flag = " --break-glass" if "--break-glass" in words else ""
-    return f"ffs-node {words[0]}{flag}\n{fence}\n{user}\n{bare(key)}\n".encode()
+    return f"ffs-node {words[0]}{flag}\n{fingerprint(host_key)}\n{fence}\n{user}\n{bare(key)}\n".encode()
 
 
 def held(answer: Answer) -> Held:

@@ -20,9 +20,9 @@ from deployments.execution.node_keys import read_keys
 from deployments.execution.rotate_ssh import AWAY, UPGRADE
 from deployments.execution.small import program_for
 from deployments.execution.targets import node_of
-from deployments.models import AccessKey, NodeAccess, SigningKey
+from deployments.models import AccessKey, HostKey, NodeAccess, SigningKey
 from deployments.models.access_key import keep_reading, wanted_on
-from deployments.models.signing import NAMESPACE, signing_key_context
+from deployments.models.signing import signing_key_context
 from ffsweb.remote.signatures import sign
 from ffsweb.web.keys import worker_opener
 
@@ -81,16 +81,18 @@ def _apply(context: Context, target: Target, node: Node) -> str:
     return f"{node}: {len(needed.add)} added, {len(needed.remove)} removed, and read again for the proof."
 
 
-def ask_signed(program: NodeProgram, argv: Argv, key: str, stdin: bytes) -> Answer:
-    """Run a verb on ``core``'s keys, signed with whichever of the installation's keys the node knows; the
-    signature follows ``stdin``.
+def ask_signed(program: NodeProgram, node: Node, argv: Argv, key: str, stdin: bytes) -> Answer:
+    """Run a verb on ``core``'s keys, signed for this node with whichever of the installation's keys it knows; the
+    signature follows ``stdin``. Two queries.
 
     Raises TargetFailed if there is none, CannotOpen, and what :meth:`NodeProgram.ask` raises.
     """
     rows = list(SigningKey.objects.all())
+    pinned = HostKey.objects.filter(node=node, kind=HostKey.Kind.PINNED).values_list("public_key", flat=True)
+    host_key = pinned.first() or ""
     for place, row in enumerate(rows, 1):
         private = worker_opener().open(bytes(row.sealed_private_key), signing_key_context(row.public_key))
-        signature = sign(private, access.statement(argv, key), namespace=NAMESPACE)
+        signature = sign(private, access.statement(argv, key, host_key), namespace=access.NAMESPACE)
         try:
             return program.ask(argv, stdin=stdin + signature.encode())
         except Refused as refused:
@@ -106,7 +108,7 @@ def _add(context: Context, target: Target, node: Node, program: NodeProgram, key
             row = rows.get(key)
             line = row.line if row else key
             argv = access.add_key(context.fence, ADMIN_USER, break_glass=row is not None and row.break_glass)
-            ask_signed(program, argv, key, access.add_input(line))
+            ask_signed(program, node, argv, key, access.add_input(line))
         step.evidence({"keys": [access.fingerprint(key) for key in keys]})
     with context.step("prove added", target):
         held = read_keys(program)
@@ -120,7 +122,7 @@ def _remove(context: Context, target: Target, node: Node, program: NodeProgram, 
     with context.step("remove keys", target) as step:
         for key in keys:
             argv = access.remove_key(context.fence, ADMIN_USER)
-            answer = ask_signed(program, argv, key, access.remove_input(key))
+            answer = ask_signed(program, node, argv, key, access.remove_input(key))
             removed = answer.number("removed")
             step.evidence({access.fingerprint(key): removed})
     with context.step("prove removed", target):

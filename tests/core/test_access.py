@@ -12,6 +12,7 @@ from deployments.core.access_ledger import Wanted, Work, expect, settle, work
 from deployments.core.node_events import Answer, BadAnswer, Refused
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
+HOST = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB"
 ROW: dict[str, Any] = {"file": "/home/core/.ssh/a", "key": KEY, "options": "", "comment": "x", "heeded": True}
 
 
@@ -68,11 +69,15 @@ def test_of_a_comment_stays_what_a_node_takes() -> None:
     assert access.remove_input(f"{KEY} x", mine=f"{KEY[:-1]}g y") == f"{KEY}\n{KEY[:-1]}g\n".encode()
 
 
-def test_a_signature_is_bound_to_verb_fence_user_and_key() -> None:
+def test_a_signature_is_bound_to_verb_node_fence_user_and_key() -> None:
+    host = access.fingerprint(HOST)
+    assert host.startswith("SHA256:")
     add, glass = access.add_key((3, 14), "core"), access.add_key((3, 14), "core", break_glass=True)
-    assert access.statement(add, f"{KEY} x") == f"ffs-node access-add\n3.14\ncore\n{KEY}\n".encode()
-    assert access.statement(glass, KEY) == f"ffs-node access-add --break-glass\n3.14\ncore\n{KEY}\n".encode()
-    assert access.statement(access.remove_key((3, 15), "core"), KEY).startswith(b"ffs-node access-remove\n3.15\n")
+    plain = f"ffs-node access-add\n{host}\n3.14\ncore\n{KEY}\n".encode()
+    assert access.statement(add, f"{KEY} x", f"{HOST} node-a") == plain
+    assert access.statement(glass, KEY, HOST) == plain.replace(b"-add", b"-add --break-glass")
+    removed = access.statement(access.remove_key((3, 15), "core"), KEY, HOST)
+    assert removed.startswith(f"ffs-node access-remove\n{host}\n3.15\n".encode())
 
 
 def test_an_ffs_node_without_the_verbs_is_known_by_its_words() -> None:

@@ -27,6 +27,8 @@ class KeyedNode(SimulatedNode):
         self.break_glass: set[str] = set()
         self.other_ways: list[str] = []
         self.knocks: list[str] = []
+        self.given: list[tuple[str, str, str]] = []
+        """Of each key that was added for ``core``: fence, line and signature."""
         self.connect = self._connect  # type: ignore[method-assign,assignment]
 
     def untrusted(self, signature: list[str]) -> bool:
@@ -60,6 +62,8 @@ class KeyedNode(SimulatedNode):
         keys = self.keys[options["user"]]
         if options["user"] == "core" and self.untrusted(signature):
             return {"ok": False, "code": "verify", "text": "The signature is not one that this node trusts."}
+        if options["user"] == "core":
+            self.given.append((options["fence"], line, "\n".join((*signature, ""))))
         if "break-glass" in options:
             self.break_glass.add(bare(line))
         if bare(line) in map(bare, keys):

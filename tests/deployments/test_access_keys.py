@@ -9,6 +9,7 @@ import pytest
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from deployments.core import access
 from deployments.core.access import bare
 from deployments.execution import connection
 from deployments.execution.access_looking import look_at_due
@@ -29,8 +30,10 @@ from ffsweb.operations.errors import LeaseLost
 from ffsweb.operations.models import Operation
 from ffsweb.operations.writes import StepWrite, Write
 from ffsweb.remote import ConnectionLost
+from ffsweb.remote.fake import HOST_KEY
 from ffsweb.remote.keys import BadPublicKey, WeakKey, generate
-from ffsweb.web.keys import worker_sealer
+from ffsweb.remote.signatures import sign
+from ffsweb.web.keys import worker_opener, worker_sealer
 from tests.deployments.fleet import Fleet, log_of, run
 from tests.deployments.keyed import KeyedNode
 from tests.deployments.test_rotate_ssh import Site
@@ -268,6 +271,17 @@ def test_any_of_the_installations_keys_may_be_the_one_that_a_node_knows(site: Si
     add(site, line("other"))
     ended = bring(site)
     assert (ended.state, "not one that this node trusts" in ended.message) == ("failed", True)
+
+
+def test_a_change_is_signed_for_the_host_key_that_is_pinned_of_this_node_alone(site: Site) -> None:
+    add(site, line("mine"))
+    assert bring(site).state == "succeeded"
+    ((fence, given, signature),) = site.node.given
+    row = SigningKey.objects.get()
+    private = worker_opener().open(bytes(row.sealed_private_key), f"signing-key:{row.public_key}")
+    epoch, _, number = fence.partition(".")
+    argv = access.add_key((int(epoch), int(number)), "core")
+    assert signature == sign(private, access.statement(argv, given, HOST_KEY), namespace="ffs-node-access")
 
 
 def test_without_a_key_of_the_installation_nothing_is_changed(site: Site) -> None:

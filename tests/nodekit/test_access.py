@@ -37,7 +37,7 @@ class Home:
         self.directory.mkdir(parents=True)
         self.own = self.directory / "ffsweb"
         (program.root / "etc/ssh").mkdir(exist_ok=True)
-        host_key = program.root / "etc/ssh/host_key"
+        host_key = program.root / "etc/ssh/ssh_host_ed25519_key"
         if not host_key.exists():
             subprocess.run(("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", host_key), check=True)
         self.configure("AuthorizedKeysFile .ssh/authorized_keys .ssh/authorized_keys.d/*")
@@ -49,7 +49,7 @@ class Home:
 
     def configure(self, lines: str) -> None:
         path = self.program.root / "etc/ssh/sshd_config"
-        path.write_text(f"HostKey {self.program.root}/etc/ssh/host_key\nUsePAM no\n{lines}\n")
+        path.write_text(f"HostKey {self.program.root}/etc/ssh/ssh_host_ed25519_key\nUsePAM no\n{lines}\n")
 
     def write(self, path: Path, *lines: str, mode: int = 0o600) -> None:
         path.write_text("".join(f"{line}\n" for line in lines))
@@ -74,7 +74,12 @@ class Home:
         """Of what the node knows as the dashboard's worker; the keys of the dashboard's own user need none."""
         if self.user != "core":
             return ""
-        return sign(self.signer, access.statement(argv, line), namespace="ffs-node-upgrade")
+        return sign(self.signer, access.statement(argv, line, self.host_key), namespace="ffs-node-access")
+
+    @property
+    def host_key(self) -> str:
+        """What the dashboard has pinned of this node."""
+        return (self.program.root / "etc/ssh/ssh_host_ed25519_key.pub").read_text()
 
 
 @pytest.fixture
@@ -279,11 +284,14 @@ def test_cores_keys_change_only_by_what_the_worker_signed(core: Home) -> None:
     core.write(core.own, mine, other)
     before = core.own.read_text()
     add, new = access.add_key(FENCE, "core"), key()
-    fresh = access.statement(add, new)
+    fresh = access.statement(add, new, core.host_key)
     for made in (
         "",
-        sign(generate()[0], fresh, namespace="ffs-node-upgrade"),
+        sign(generate()[0], fresh, namespace="ffs-node-access"),
         sign(core.signer, fresh, namespace="file"),
+        sign(core.signer, fresh, namespace="ffs-node-upgrade"),
+        # for another node, where the thief has seen it
+        sign(core.signer, access.statement(add, new, key()), namespace="ffs-node-access"),
         core.signature(add, mine),  # for another key
         core.signature(access.add_key((1, 2), "core"), new),  # for another operation
         core.signature(access.add_key(FENCE, "core", break_glass=True), new),
@@ -294,6 +302,8 @@ def test_cores_keys_change_only_by_what_the_worker_signed(core: Home) -> None:
     for made in ("", core.signature(remove, other), core.signature(add, mine)):
         assert core.program.command(remove, access.remove_input(mine, signature=made)).code == "verify"
     assert core.own.read_text() == before
+    assert core.add(new).code == "ok"
+    core.write(core.own, mine, other)
     (core.program.root / "etc/ffs/upgrade.signers").unlink()
     assert core.add(new).code == "not-found"
     assert core.own.read_text() == before

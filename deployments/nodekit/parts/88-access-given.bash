@@ -19,14 +19,18 @@ check_strength() {
   [[ $1 != 'ssh-rsa '* ]] || (( bits >= 3072 )) || fail weak-key "This RSA key has $bits bits; less than 3072 are not added. Make a new key: ssh-keygen -t ed25519"
 }
 
-# signed VERB TEXT: who logs in as core is root, so a change of core's keys takes what an upgrade takes: the signature of the
-# dashboard's worker. It follows on standard input, and counts for this verb, fence, user and key.
+# signed VERB TEXT: who logs in as core is root, so a change of core's keys takes a signature by a key that may sign upgrades:
+# the dashboard's worker has it. It follows on standard input, in a namespace of its own, and counts for this verb, the
+# node that has this host key, fence, user and key.
 signed() {
+  local host
   [[ ${option[user]} == core ]] || return 0
   [[ -s $etc/upgrade.signers ]] || fail not-found "This node knows no key that may sign a change of core's keys ($etc/upgrade.signers). Nothing was changed."
+  host=$(fingerprint_of "$root/etc/ssh/ssh_host_ed25519_key.pub") && [[ $host == SHA256:* ]] || fail not-found "This node has no Ed25519 host key, for which a change of core's keys could be signed. Nothing was changed."
   read_input "$work/signature" 8192
-  printf 'ffs-node %s\n%s\n%s\n%s\n' "$1" "${option[fence]}" "${option[user]}" "$2" >"$work/statement"
-  ssh-keygen -Y verify -f "$etc/upgrade.signers" -I ffs-node -n ffs-node-upgrade -s "$work/signature" <"$work/statement" >/dev/null ||
+  printf 'ffs-node %s\n%s\n%s\n%s\n%s\n' "$1" "$host" "${option[fence]}" "${option[user]}" "$2" >"$work/statement"
+  sed 's/ namespaces="ffs-node-upgrade"/ namespaces="ffs-node-access"/' -- "$etc/upgrade.signers" >"$work/signers"
+  ssh-keygen -Y verify -f "$work/signers" -I ffs-node -n ffs-node-access -s "$work/signature" <"$work/statement" >/dev/null ||
     fail verify "The signature is not one that this node trusts; nothing was changed."
 }
 
