@@ -30,8 +30,8 @@ class NewNode(Body):
     name: str
     address: str
     ssh_port: int = 22
-    tags: list[str] = []
-    operator_keys: list[str] = Field([], description="SSH public keys for the user core.")
+    tags: list[str] = Field([], max_length=100)
+    operator_keys: list[str] = Field([], max_length=500, description="SSH public keys for the user core.")
     bandwidth: str = Field("", description="What pushes may take of the line, such as 5 MB/s; empty: no limit.")
 
 
@@ -39,7 +39,7 @@ class NewService(Body):
     """A service to be described. Seconds where it is about time."""
 
     name: str
-    ports: list[str] = Field([], description="host:container, with /udp if it is not TCP.")
+    ports: list[str] = Field([], max_length=100, description="host:container, with /udp if it is not TCP.")
     certificate: int | None = Field(None, description="Its id.")
     supervision: Literal["auto", "supervisor", "own", "health", "none"] = "auto"
     probe: str = ""

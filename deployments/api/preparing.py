@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from ninja import Field, Router, Schema
 
 from deployments.api.nodes import find_node
-from deployments.core.env_file import EnvError
+from deployments.core.env_file import MAX_BYTES, MAX_ENTRIES, EnvError
 from deployments.core.machine import MachineError
 from deployments.services import machine_files
 from deployments.services import settings as settings_services
@@ -20,11 +20,14 @@ from ffsweb.web.problems import Problem
 router = Router()
 
 
+PlainName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
+
+
 class Env(Body):
     """A ``.env``. Every value is sealed, unless its name is in ``plain``."""
 
-    text: str = Field(max_length=256 * 1024)
-    plain: list[str] = Field([], max_length=1000)
+    text: str = Field(max_length=MAX_BYTES)
+    plain: list[PlainName] = Field([], max_length=MAX_ENTRIES, description="Names that the text sets.")
 
 
 class Stored(Schema):

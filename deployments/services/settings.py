@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from django.db import transaction
 from django.utils import timezone
 
-from deployments.core.env_file import EnvEntry, parse_env
+from deployments.core.env_file import EnvEntry, EnvError, parse_env
 from deployments.models import Setting
 from deployments.models.setting import setting_context
 from ffsweb.accounts.models import Project
@@ -39,11 +39,15 @@ def import_env(
     plain: Collection[str] = (),
     request: HttpRequest | None = None,
 ) -> Imported:
-    """Store every value of a ``.env``: sealed, unless its name is in ``plain``; raises EnvError with the bad lines.
+    """Store every value of a ``.env``: sealed, unless its name is in ``plain``; raises EnvError with the bad lines,
+    or with a name in ``plain`` that the text does not set.
 
     All or nothing. Settings that the text does not name stay as they are. About ten queries for a hundred values.
     """
     entries = parse_env(text)
+    unknown = sorted(set(plain) - {entry.name for entry in entries})
+    if unknown:  # misspelt, as a rule: what it stands for would be sealed
+        raise EnvError.whole(f"{unknown[0][:128]} is to be plain, and the text does not set it.")
     with transaction.atomic():
         _store(project, entries, plain=plain)
         record(

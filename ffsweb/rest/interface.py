@@ -15,6 +15,7 @@ from ninja.errors import HttpError, ValidationError
 from ffsweb.accounts.access import View, token_view
 from ffsweb.web.problems import TYPE, Problem
 
+from .bodies import MOST_ERRORS, looked_at, shown_place
 from .idempotency import HEADER, once
 from .rights import Needs, admitting, needs_of
 
@@ -80,6 +81,8 @@ class Interface(NinjaAPI):
                 errors = [{"at": f"query.{each}", "detail": "There is no such parameter."} for each in odd]
                 return Problem(422, f"There is no parameter {odd[0]!r}. Nothing was done.", errors=errors).response()
             try:
+                if function:
+                    looked_at(request)
                 answer: HttpResponse = (
                     once(request, partial(view, request, *args, **kwargs))
                     if method == "POST" and function and function not in self._unstored
@@ -160,7 +163,7 @@ def _missing(_request: HttpRequest, error: Http404) -> HttpResponse:
 
 
 def _invalid(_request: HttpRequest, error: ValidationError) -> HttpResponse:
-    errors = [{"at": _place(each["loc"]), "detail": str(each["msg"])} for each in error.errors]
+    errors = [{"at": _place(each["loc"]), "detail": str(each["msg"])} for each in error.errors[:MOST_ERRORS]]
     said = "; ".join(f"{each['at']}: {each['detail']}" for each in errors[:5])
     return Problem(422, f"What was sent is not as described. {said}. Nothing was done.", errors=errors).response()
 
@@ -168,4 +171,4 @@ def _invalid(_request: HttpRequest, error: ValidationError) -> HttpResponse:
 def _place(loc: Sequence[Any]) -> str:
     """Where it stands for who sent it: without the name that the function's argument has here."""
     shown = (loc[0], *loc[2:]) if len(loc) > 2 and loc[0] in {"body", "query"} else loc
-    return ".".join(map(str, shown))
+    return shown_place(".".join(map(str, shown)))

@@ -76,7 +76,7 @@ def test_a_fleet_is_described_and_deployed_to_from_nothing(alice: User, describe
         ("/nodes", {"name": "b", "address": "no such"}, "body.address", "neither an IP address"),
         ("/nodes", {"name": "b", "address": "b", "operator_keys": ["none"]}, "body.operator_keys", "Line 1"),
         ("/nodes", {"name": "node-a", "address": "b"}, "body.name", "has a node of this name"),
-        ("/nodes", {"name": "b\0", "address": "b"}, "body.name", "Null characters"),
+        ("/nodes", {"name": "b\0", "address": "b"}, "body.name", "NUL character"),
         ("/nodes/node-a/services", {"name": "web", "ports": ["22:22"]}, "body.ports", "SSH"),
         ("/nodes/node-a/services", {"name": "web", "certificate": 99}, "body.certificate", "valid choice"),
         ("/nodes", {"name": "b", "adress": "b"}, "body.adress", "Extra inputs"),
