@@ -21,11 +21,16 @@ OWED: Final = (OWED_ADD, OWED_REMOVE)
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What the dashboard knows of one user's keys: ``keys`` are to be there, ``leaving`` are to go, ``known`` may be
-    there."""
+    there. Of ``keys`` the node has to note those in ``break_glass`` as such."""
 
     keys: frozenset[str]
     leaving: frozenset[str] = frozenset()
     known: frozenset[str] = frozenset()
+    break_glass: frozenset[str] = frozenset()
+
+    def met(self, key: str, held: Held) -> bool:
+        """Whether a key of ``keys`` is on the node as it has to be."""
+        return held.holds(key) and (key not in self.break_glass or key in held.break_glass)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,20 +45,24 @@ def work(wanted: Wanted, held: Held) -> Work:
     """What is to be done where sshd takes the keys ``held``. A break-glass key of the node's is not removed."""
     there = {each.key for each in held.keys}
     return Work(
-        tuple(sorted(key for key in wanted.keys if not held.holds(key))),
+        tuple(sorted(key for key in wanted.keys if not wanted.met(key, held))),
         tuple(sorted((wanted.leaving & there) - wanted.keys - held.break_glass)),
     )
 
 
 def settle(wanted: Wanted, held: Held, before: Mapping[str, str]) -> dict[str, str]:
-    """The state of each key after a reading; ``before`` are the states from the ledger. Unknown keys are foreign, and
-    what was there and is gone is removed."""
+    """The state of each key after a reading; ``before`` are the states from the ledger.
+
+    Unknown keys are foreign, what was there and is gone is removed, and a leaving key that the node never removes is
+    owed no more.
+    """
     there = {each.key for each in held.keys}
     states = dict.fromkeys(wanted.keys, OWED_ADD)
-    states |= {key: PRESENT for key in wanted.keys if held.holds(key)}
+    states |= {key: PRESENT for key in wanted.keys if wanted.met(key, held)}
     for key in there - states.keys():
-        leaving, known = key in wanted.leaving, key in wanted.known
-        states[key] = OWED_REMOVE if leaving else PRESENT if known else FOREIGN
+        leaving, kept = key in wanted.leaving, key in held.break_glass
+        known = leaving or key in wanted.known
+        states[key] = OWED_REMOVE if leaving and not kept else PRESENT if known else FOREIGN
     for key in before.keys() - states.keys():
         states[key] = REMOVED
     return states

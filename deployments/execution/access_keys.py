@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from django.utils import timezone
 
 from deployments.core import access
-from deployments.core.access_ledger import work
+from deployments.core.access_ledger import OWED, work
 from deployments.core.layout import ADMIN_USER
 from deployments.core.node_events import AnswerError, Refused
 from deployments.execution import first_contact
@@ -20,7 +20,7 @@ from deployments.execution.node_keys import read_keys
 from deployments.execution.rotate_ssh import AWAY, UPGRADE
 from deployments.execution.small import program_for
 from deployments.execution.targets import node_of
-from deployments.models import AccessKey, HostKey, NodeAccess, SigningKey
+from deployments.models import AccessKey, HostKey, KeyOnNode, NodeAccess, SigningKey
 from deployments.models.access_key import keep_reading, wanted_on
 from deployments.models.signing import signing_key_context
 from ffsweb.remote.signatures import sign
@@ -49,7 +49,9 @@ def apply_to_node(context: Context, target: Target) -> str:
     except TargetFailed as error:
         NodeAccess.objects.filter(node=node).update(problem=str(error))
         raise
-    NodeAccess.objects.filter(node=node).update(problem="", tries=0)
+    owed = KeyOnNode.objects.filter(node=node, user=ADMIN_USER, state__in=OWED).exists()
+    # What is owed all the same is tried at the intervals to which it has come, or it would be tried without end.
+    NodeAccess.objects.filter(node=node).update(problem="", **({} if owed else {"tries": 0}))
     return said
 
 
@@ -116,6 +118,10 @@ def _add(context: Context, target: Target, node: Node, program: NodeProgram, key
         missing = [access.fingerprint(key) for key in keys if not held[ADMIN_USER].holds(key)]
         if missing:
             raise TargetFailed(f"It was given {', '.join(missing)}, but sshd does not take it. Nothing was removed.")
+        glass = wanted_on(node, ADMIN_USER).break_glass & set(keys)
+        unnoted = [access.fingerprint(key) for key in sorted(glass - held[ADMIN_USER].break_glass)]
+        if unnoted:
+            raise TargetFailed(f"The node has not noted {', '.join(unnoted)} as break-glass. Nothing was removed.")
 
 
 def _remove(context: Context, target: Target, node: Node, program: NodeProgram, keys: tuple[str, ...]) -> None:

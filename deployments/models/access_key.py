@@ -96,8 +96,11 @@ class NodeAccessQuerySet(models.QuerySet["NodeAccess"]):
     """Sets of nodes, by when their keys were read."""
 
     def payable(self, now: datetime) -> list[NodeAccess]:
-        """Those that are owed something, were read since they were last tried, and whose pause is over. One query."""
-        owed = Q(node__keys__state__in=OWED)
+        """Those whose ``core`` is owed something, that were read since they were last tried, and whose pause is over.
+
+        One query. A key that ``ffsweb`` is owed is nothing that these operations could bring.
+        """
+        owed = Q(node__keys__user=ADMIN_USER, node__keys__state__in=OWED)
         read = Q(node__readings__error="", node__readings__taken_at__gt=models.F("tried_at"))
         rows = self.filter(owed, read).distinct().select_related("node__project")
         return [row for row in rows if row.tried_at + row.pause <= now]
@@ -142,11 +145,14 @@ def wanted_on(node: Node, user: str) -> Wanted:
         return Wanted(frozenset({bare(node.public_key)}), frozenset(), pending)
     keys = AccessKey.objects.filter(project=node.project_id)
     found: dict[str, set[str]] = {state: set() for state in AccessKey.State.values}
-    for key, state in keys.values_list("public_key", "state"):
+    glass = set()
+    for key, state, break_glass in keys.values_list("public_key", "state", "break_glass"):
         found[state].add(key)
+        if break_glass:
+            glass.add(key)
     described = {bare(line) for line in node.operator_keys.splitlines()}
     wanted = frozenset(found[AccessKey.State.WANTED])
-    return Wanted(wanted, frozenset(found[AccessKey.State.REMOVED]), frozenset(described))
+    return Wanted(wanted, frozenset(found[AccessKey.State.REMOVED]), frozenset(described), wanted & glass)
 
 
 def keep_reading(node: Node, read: dict[str, Held]) -> None:

@@ -102,6 +102,21 @@ def test_each_key_has_one_state() -> None:
     }
 
 
+def test_a_removed_key_that_the_node_never_removes_is_owed_no_more() -> None:
+    wanted = Wanted(frozenset({"in"}), frozenset({"glass", "going"}))
+    seen = held("in", "glass", "going", break_glass=("glass",))
+    assert settle(wanted, seen, {"glass": "owed_remove"}) == {
+        "in": "present",
+        "glass": "present",
+        "going": "owed_remove",
+    }
+
+
+def test_a_break_glass_key_that_the_node_has_not_noted_is_given_to_it_once_more() -> None:
+    wanted = Wanted(frozenset({"in", "glass", "noted"}), break_glass=frozenset({"glass", "noted"}))
+    assert work(wanted, held("in", "glass", "noted", break_glass=("noted",))) == Work(("glass",), ())
+
+
 def test_a_key_in_a_file_that_sshd_does_not_heed_is_not_there_but_has_to_go() -> None:
     wanted = Wanted(frozenset({"in"}), frozenset({"going"}))
     unheeded = held("in", "going", heeded=False)

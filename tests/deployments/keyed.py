@@ -18,12 +18,16 @@ FILES = {
 
 
 class KeyedNode(SimulatedNode):
-    """``keys`` are the lines of each user's files; ``elsewhere`` are keys that no file holds and sshd takes."""
+    """``keys`` are the lines of each user's files; ``elsewhere`` are keys that no file holds and sshd takes.
+
+    Of the users in ``unheeded`` it says that sshd takes no notice of their files.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.keys: dict[str, list[str]] = {"ffsweb": [], "core": []}
         self.elsewhere: set[str] = set()
+        self.unheeded: set[str] = set()
         self.break_glass: set[str] = set()
         self.other_ways: list[str] = []
         self.knocks: list[str] = []
@@ -50,8 +54,15 @@ class KeyedNode(SimulatedNode):
 
     def _access(self, options: dict[str, str], _stdin: bytes) -> dict[str, Any]:
         user = options["user"]
+        heeded = user not in self.unheeded
         held = [
-            {"file": FILES[user], "key": bare(line), "options": "", "comment": line.split(" ", 2)[-1], "heeded": True}
+            {
+                "file": FILES[user],
+                "key": bare(line),
+                "options": "",
+                "comment": line.split(" ", 2)[-1],
+                "heeded": heeded,
+            }
             for line in self.keys[user]
         ]
         ways, glass = self.other_ways, sorted(self.break_glass)

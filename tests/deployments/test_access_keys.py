@@ -161,6 +161,69 @@ def test_a_break_glass_key_is_never_removed(site: Site) -> None:
     assert set(on_node(site)) == {glass.public_key, other.public_key}
 
 
+def test_a_break_glass_key_that_is_on_the_node_already_is_noted_there(site: Site) -> None:
+    """It came by the machine file, or was an ordinary key before."""
+    mine = line("safe")
+    site.node.keys["core"] = [mine]
+    glass = add(site, mine, break_glass=True)
+    assert bring(site).state == "succeeded"
+    assert site.node.break_glass == {glass.public_key}
+    site.node.break_glass.clear()  # as after an older snapshot was put back
+    NodeAccess.objects.update(
+        read_at=timezone.now() - timedelta(hours=7), tried_at=timezone.now() - timedelta(days=2)
+    )
+    site.reachable()
+    assert look_at_due() == 1
+    assert later(site) == 1
+    assert run(Operation.objects.filter(kind="access-keys").latest("pk")).state == "succeeded"
+    assert site.node.break_glass == {glass.public_key}
+    assert later(site) == 0
+    assert bring(site).message == "node-1 had all wanted keys, and none besides that is to go."
+
+
+def later(site: Site) -> int:
+    """The clock after the longest pause, when the node was read again."""
+    NodeAccess.objects.update(tried_at=timezone.now() - timedelta(days=2))
+    site.reachable()
+    return catch_up()
+
+
+def test_a_key_of_the_dashboards_that_is_not_heeded_begins_no_operation_of_operators_keys(site: Site) -> None:
+    add(site, line("mine"))
+    bring(site)
+    site.node.unheeded.add("ffsweb")
+    assert bring(site).state == "succeeded"
+    assert ledger(site, "ffsweb") == {bare(site.first): "owed_add"}
+    assert later(site) == 0
+
+
+def test_a_removed_key_that_the_node_keeps_for_good_begins_no_operation(site: Site) -> None:
+    glass = add(site, line("safe"))
+    add(site, line("other"))
+    bring(site)
+    site.node.break_glass.add(glass.public_key)
+    remove_key(key=glass, actor=site.fleet.alice)
+    assert bring(site).state == "succeeded"
+    assert ledger(site)[glass.public_key] == "present"
+    assert later(site) == 0
+
+
+def test_what_is_still_owed_after_an_operation_keeps_its_pause(site: Site) -> None:
+    old = add(site, line("old"))
+    bring(site)
+    new = add(site, line("new"), instead_of=old)
+    site.node.keys["core"].append(new.line)
+    NodeAccess.objects.update(tries=3)
+    site.node.after["access-remove"] = lambda: site.node.keys.update(core=[])  # somebody tidies up
+    assert bring(site).state == "succeeded"
+    assert ledger(site)[new.public_key] == "owed_add"
+    assert NodeAccess.objects.get().tries == 3
+    site.node.after.clear()
+    assert later(site) == 1
+    assert run(Operation.objects.filter(kind="access-keys").latest("pk")).state == "succeeded"
+    assert NodeAccess.objects.get().tries == 0
+
+
 def test_the_last_key_of_a_project_stays(site: Site) -> None:
     last = add(site, line("last"))
     with pytest.raises(NotRemovable, match="is the last key of serbest"):
