@@ -22,7 +22,7 @@ from ffsweb.accounts.access import token_view
 from ffsweb.accounts.models import Role
 from ffsweb.rest.caller import Call
 from ffsweb.rest.checking import Body
-from ffsweb.rest.rights import Needs, admitting, needs
+from ffsweb.rest.rights import Needs, admitting, needs, unstored
 from ffsweb.web.problems import Problem
 from ffsweb.web.uploads import stream_view
 
@@ -47,6 +47,7 @@ class Finished(Schema):
 
 @router.post("/projects/{project}/uploads/{upload}/finish", response=Finished, summary="End an upload")
 @needs(Role.OPERATOR)
+@unstored
 def finish_upload(request: Call, project: str, upload: str, sent: Sum) -> dict[str, Any]:
     """All parts were sent. May be repeated: the operation is one. Begin uploads by tus at …/uploads."""
     found = pages.own(request, upload)  # type: ignore[arg-type]

@@ -40,7 +40,8 @@ def any_token(function: Function) -> Function:
 
 
 def unstored(function: Function) -> Function:
-    """What is sent or answered is secret: nothing is kept of it, so idempotency keys count for nothing."""
+    """Nothing is kept of what is sent or answered, so idempotency keys count for nothing: it is secret; or the
+    function may be repeated anyhow, and its answers differ on purpose."""
     function.unstored = True  # type: ignore[attr-defined]
     return function
 

@@ -13,6 +13,8 @@ from django.db import connections
 from django.utils import timezone
 
 from deployments.models import Node, Release, Service
+from deployments.oci import running_sums
+from deployments.services import resumable
 from ffsweb.accounts.models import Project, User
 from ffsweb.audit.models import AuditEvent
 from ffsweb.operations.models import Hold, Operation, Question
@@ -301,6 +303,24 @@ def test_an_archive_is_sent_in_parts_and_taken_in_once(program: Program, describ
     ended = program.post(f"{at}/finish", {"sha256": sha256(content)})
     assert program.post(f"{at}/finish", {"sha256": sha256(content)}) == ended
     assert program.get(f"/operations/{ended['operation']}")["kind"] == "import-image"
+
+
+def test_the_end_of_an_upload_is_asked_for_with_a_key_until_it_is_there(
+    program: Program, described: Described, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = {"Tus-Resumable": "1.0.0", "Upload-Length": "9", "Upload-Metadata": metadata(filename="a", what="image")}
+    at = program.ask("POST", f"{P}/uploads", **said)["Location"].removeprefix("/api/v1")
+    assert program.send_part(at, b"an image.", 0).status_code == 204
+    resumable.SUMS.forget(at.rpartition("/")[2])  # as after a restart
+    key, sent = {"Idempotency-Key": "once-1"}, {"sha256": sha256(b"an image.")}
+    with monkeypatch.context() as patched:
+        patched.setattr(resumable, "CHECK_SECONDS", -1.0)
+        patched.setattr(running_sums, "SLICE", 4)
+        assert program.post(f"{at}/finish", sent, **key)["operation"] is None
+    ended = program.post(f"{at}/finish", sent, **key)
+    assert ended["operation"] == Operation.objects.get().pk
+    assert program.post(f"{at}/finish", sent, **key) == ended
+    assert not StoredAnswer.objects.exists()
 
 
 def test_uploads_are_for_operators_and_for_their_owner(
