@@ -7,20 +7,22 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 from django.db import transaction
 from django.db.models import Q
 from django.urls import reverse
 
-from ffsweb.accounts.models import Project
+from ffsweb.accounts.models import Membership, Project
 
 from .letter import Letter
-from .models import Digest, ListedAddress
+from .models import Digest, ListedAddress, Message
 from .outbox import queue
 from .recipients import MAILED
 
 KIND = "digest"
+OF_USER = "digest:user:"
+"""What the keys of mails to persons begin with."""
 _SENTENCES = 20
 
 
@@ -54,6 +56,20 @@ def send_due(now: datetime) -> int:
     return count
 
 
+def gone_by(message: Message, now: datetime) -> str:
+    """Why a person's digest that waited is not sent any more, "" if it is. One query.
+
+    What was open yesterday is told by the mail of today, and to those alone who are still told of a project.
+    """
+    if now - message.created_at > timedelta(days=1):
+        return "It is more than a day old, and there is one of each day."
+    user = message.key.removeprefix(OF_USER).partition(":")[0]
+    told = Membership.objects.filter(
+        role__in=MAILED, user=int(user), user__is_active=True, user__email__iexact=message.address
+    )
+    return "" if told.exists() else f"{message.address} belongs to nobody who is told of a project any more."
+
+
 def _write(row: Digest, today: date) -> bool:
     """Whether there was somebody to tell, and something."""
     if row.user is not None:
@@ -66,9 +82,9 @@ def _write(row: Digest, today: date) -> bool:
     items = [item for source in sources for item in source(projects)] if to and projects else []
     if not items:
         return False
-    whose = f"user:{row.user_id}" if row.user_id else f"project:{row.project_id}"
+    whose = f"{OF_USER}{row.user_id}" if row.user_id else f"digest:project:{row.project_id}"
     chosen = "" if row.project else reverse("notify:digest")
-    queue(_letter(row, items), to=to, key=f"digest:{whose}:{today}", kind=KIND, project=row.project, chosen=chosen)
+    queue(_letter(row, items), to=to, key=f"{whose}:{today}", kind=KIND, project=row.project, chosen=chosen)
     return True
 
 

@@ -26,11 +26,11 @@ def recipients(project: Project, kind: str) -> list[str]:
 
 
 def is_still_one(project: Project, address: str) -> bool:
-    """Whether a mail that waited may go to ``address``: somebody who left, was deactivated or is not listed any more
-    is told nothing new of a project. Up to three queries."""
+    """Whether a mail that waited may go to ``address``: somebody who left, became a viewer, was deactivated or
+    is not listed any more is told nothing new of a project. Up to three queries."""
     people = User.objects.filter(email__iexact=address, is_active=True)
     return (
-        people.filter(memberships__project=project).exists()
+        people.filter(memberships__project=project, memberships__role__in=MAILED).exists()
         or ListedAddress.objects.filter(project=project, address__iexact=address).exists()
         or people.filter(is_administrator=True).exists()
     )

@@ -20,6 +20,7 @@ from django.utils import timezone
 from ffsweb.operations.stopping import process
 from ffsweb.sealed import SealedError
 
+from . import digest
 from . import server as servers
 from .backoff import PATIENCE, SERVER_PATIENCE, pause_after
 from .letter import one_line
@@ -108,9 +109,13 @@ class _Tick:
 
 def _look_at_who(message: Message) -> None:
     """Raise Refused if a mail waited so long that whom it is for has left meanwhile."""
-    waited = timezone.now() - message.created_at > FRESH
-    if waited and message.project is not None and not is_still_one(message.project, message.address):
+    now = timezone.now()
+    if now - message.created_at <= FRESH:
+        return
+    if message.project is not None and not is_still_one(message.project, message.address):
         raise Refused(f"{message.address} belongs to nobody in {message.project.name} any more.")
+    if message.project is None and message.key.startswith(digest.OF_USER) and (why := digest.gone_by(message, now)):
+        raise Refused(why)
 
 
 def claim(pk: int, now: datetime) -> Message | None:

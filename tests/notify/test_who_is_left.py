@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import time_machine
 
-from ffsweb.accounts.models import Membership, Project, User
-from ffsweb.notify import sending
+from ffsweb.accounts.models import Membership, Project, Role, User
+from ffsweb.notify import digest, sending
 from ffsweb.notify.letter import Letter
-from ffsweb.notify.models import ListedAddress, Message
+from ffsweb.notify.models import Digest, ListedAddress, Message
 from ffsweb.notify.outbox import queue
 from ffsweb.notify.recipients import recipients
 
@@ -52,3 +52,53 @@ def test_a_mail_of_no_project_goes_to_whom_it_was_written(mail_server: MailServe
         clock.shift(timedelta(hours=3))
         sending.send_due()
     assert mail_server.addresses() == ["a@example.org"]
+
+
+@pytest.mark.parametrize(
+    ("change", "waited"),
+    [
+        ("nothing", timedelta(hours=23)),
+        ("nothing", timedelta(hours=25)),
+        ("removed", timedelta(hours=3)),
+        ("viewer", timedelta(hours=3)),
+        ("deactivated", timedelta(hours=3)),
+        ("another address", timedelta(hours=3)),
+    ],
+)
+def test_a_persons_digest_that_waited_goes_to_who_is_told_of_a_project_still(
+    mail_server: MailServer,
+    project: Project,
+    people: dict[str, User],
+    monkeypatch: pytest.MonkeyPatch,
+    change: str,
+    waited: timedelta,
+) -> None:
+    monkeypatch.setattr(digest, "sources", [lambda found: [digest.Item(each, "www", "It fails.") for each in found]])
+    bob = User.objects.filter(username="bob")
+    with time_machine.travel(START, tick=False) as clock:
+        Digest.objects.create(user=people["bob"], hour=8)
+        assert digest.send_due(START) == 1
+        if change == "removed":
+            Membership.objects.filter(user=people["bob"]).delete()
+        elif change == "viewer":
+            Membership.objects.filter(user=people["bob"]).update(role=Role.VIEWER)
+        elif change == "deactivated":
+            bob.update(is_active=False)
+        elif change == "another address":
+            bob.update(email="new@example.org")
+        clock.shift(waited)
+        sending.send_due()
+    goes = change == "nothing" and waited < timedelta(days=1)
+    assert mail_server.addresses() == (["bob@example.org"] if goes else [])
+    assert Message.objects.get().state == ("sent" if goes else "given_up")
+
+
+def test_a_mail_of_a_project_that_waited_is_not_for_a_viewer(
+    mail_server: MailServer, project: Project, people: dict[str, User]
+) -> None:
+    with time_machine.travel(START, tick=False) as clock:
+        queue(Letter("A", "B."), to=recipients(project, "test"), key="event:1", kind="test", project=project)
+        Membership.objects.filter(user=people["bob"]).update(role=Role.VIEWER)
+        clock.shift(timedelta(hours=3))
+        sending.send_due()
+    assert mail_server.addresses() == ["alice@example.org"]
