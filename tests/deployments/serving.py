@@ -15,8 +15,11 @@ from tests.certificates.material import Issued
 Which = Callable[[], Issued]
 
 
-def _context(issued: Issued, directory: Path) -> ssl.SSLContext:
+def _context(issued: Issued, directory: Path, version: ssl.TLSVersion | None, *, clients: bool) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    if version is not None:
+        context.minimum_version = context.maximum_version = version
+    context.verify_mode = ssl.CERT_REQUIRED if clients else ssl.CERT_NONE
     path = directory / "pair.pem"
     path.write_bytes(issued.pem + issued.key_pem())
     context.load_cert_chain(path)
@@ -24,8 +27,11 @@ def _context(issued: Issued, directory: Path) -> ssl.SSLContext:
 
 
 @contextlib.contextmanager
-def serving(which: Which) -> Iterator[int]:
-    """Serves what ``which`` gives at each connection: the port."""
+def serving(which: Which, *, version: ssl.TLSVersion | None = None, clients: bool = False) -> Iterator[int]:
+    """Serves what ``which`` gives at each connection, by one version of TLS alone if it is given: the port.
+
+    With ``clients`` it asks each client for a certificate, and takes none.
+    """
     with contextlib.ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
@@ -36,7 +42,8 @@ def serving(which: Which) -> Iterator[int]:
                     plain, _ = listener.accept()
                     with plain, contextlib.suppress(OSError):
                         plain.settimeout(10)
-                        with _context(which(), directory).wrap_socket(plain, server_side=True) as wire:
+                        context = _context(which(), directory, version, clients=clients)
+                        with context.wrap_socket(plain, server_side=True) as wire:
                             wire.recv(1)
 
         thread = threading.Thread(target=run)

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import socket
+import ssl
 import time
 from typing import TYPE_CHECKING
 
@@ -59,6 +60,38 @@ def test_what_speaks_no_tls_is_not_repeated(program: Program, serve: Serve, said
     assert (answer.number("port"), answer.string("fingerprint", "")) == (0, "")
     told = answer.string("said")
     assert told == f"port {port} did not speak TLS; port {nothing} took no connection"
+
+
+def shown_without_its_key(issued: Issued) -> bytes:
+    """How a TLS 1.2 handshake begins with a certificate: anybody who has seen one can say this much."""
+
+    def message(kind: int, body: bytes) -> bytes:
+        whole = bytes([kind]) + len(body).to_bytes(3, "big") + body
+        return b"\x16\x03\x03" + len(whole).to_bytes(2, "big") + whole
+
+    der = issued.certificate.public_bytes(Encoding.DER)
+    entry = len(der).to_bytes(3, "big") + der
+    # ECDHE-ECDSA-AES128-GCM-SHA256, and renegotiation_info, without which openssl goes no further.
+    hello = b"\x03\x03" + b"r" * 32 + b"\x00" + b"\xc0\x2b" + b"\x00" + b"\x00\x05\xff\x01\x00\x01\x00"
+    return message(2, hello) + message(11, len(entry).to_bytes(3, "big") + entry)
+
+
+def test_a_certificate_that_is_shown_without_its_key_proves_nothing(program: Program, serve: Serve) -> None:
+    port = serve(shown_without_its_key(server()))
+    answer = ask(program, port)
+    assert (answer.number("port"), answer.string("fingerprint", "")) == (0, "")
+    assert answer.string("said") == f"port {port} showed a certificate, but the handshake did not end well"
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_service_that_has_its_key_is_seen_by_every_version(program: Program, version: ssl.TLSVersion) -> None:
+    with serving(server, version=version) as port:
+        assert ask(program, port).string("fingerprint") == fingerprint(server())
+
+
+def test_a_service_that_asks_for_a_clients_certificate_is_seen_all_the_same(program: Program) -> None:
+    with serving(server, clients=True) as port:
+        assert ask(program, port).string("fingerprint") == fingerprint(server())
 
 
 def test_a_peer_that_says_nothing_costs_its_limit_and_no_more(program: Program) -> None:

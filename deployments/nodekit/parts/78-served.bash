@@ -28,19 +28,27 @@ verb_served() {
   succeed --argjson port "$port" --arg fingerprint "$shown" --argjson not_after "$end" --arg said ''
 }
 
-# shake_hands PORT NAME: sets `shown`, or adds to `said` why nothing was.
+# shake_hands PORT NAME: sets `shown`, or adds to `said` why nothing was. A certificate counts if the peer has its key: s_client
+# prints it before that is known, and a cipher too. With -state it says on standard error that the peer's end of the
+# handshake was read, which is after that.
 shake_hands() {
   local asked=(-noservername) status=0
   [[ -z $2 ]] || asked=(-servername "$2")
   rm -f -- "$work/shook"
   {
-    timeout --kill-after=1 "$served_seconds" openssl s_client -connect "127.0.0.1:$1" "${asked[@]}" </dev/null ||
-      printf '%s' "$?" >"$work/shook"
-  } | head -c "$served_bytes" >"$work/hello"
+    {
+      timeout --kill-after=1 "$served_seconds" openssl s_client -state -connect "127.0.0.1:$1" "${asked[@]}" </dev/null 2>&3 ||
+        printf '%s' "$?" >"$work/shook"
+    } | head -c "$served_bytes" >"$work/hello"
+  } 3>&1 | head -c "$served_bytes" >"$work/steps"
   [[ ! -s $work/shook ]] || status=$(<"$work/shook")
   shown=$(openssl x509 -in "$work/hello" -noout -fingerprint -sha256 | tr -d : | tr A-F a-f) || shown=''
   shown=${shown##*=}
-  [[ ! $shown =~ ^$hex64$ ]] || return 0
+  if [[ $shown =~ ^$hex64$ ]]; then
+    (( status != 0 )) && ! grep -qa '^SSL_connect:.*read finished' "$work/steps" || return 0
+    shown='' said+="${said:+; }port $1 showed a certificate, but the handshake did not end well"
+    return 0
+  fi
   shown=''
   said+="${said:+; }port $1 "
   if (( status == 124 || status == 137 )); then # timeout(1)
