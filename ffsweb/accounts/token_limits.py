@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 
 from django.core.cache import cache
 
@@ -29,6 +30,24 @@ def count(address: str, username: str) -> None:
             cache.set(key, 1, WINDOW)
 
 
+def told(address: str, about: str) -> bool:
+    """Whether a failure of this address with the same thing was told of (``about``) within the window; it is now."""
+    return not cache.add(f"token-failure-told:{_source(address)}:{about}", 1, WINDOW)
+
+
 def _keys(address: str, username: str) -> tuple[tuple[str, int], tuple[str, int]]:
+    address = _source(address)
     named = hashlib.sha256(username.encode("utf-8", "replace")).hexdigest()[:32]
     return (f"token-failures:{address}:{named}", PER_NAME), (f"token-failures:{address}", PER_ADDRESS)
+
+
+def _source(address: str) -> str:
+    """Whom an address stands for: of IPv6 the first 64 bits, for everybody has all of the others to choose from."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(found, ipaddress.IPv4Address):
+        return str(found)
+    mapped = found.ipv4_mapped
+    return str(mapped) if mapped else f"{ipaddress.IPv6Address(int(found) >> 64 << 64)}/64"

@@ -57,16 +57,22 @@ def caller_of(request: HttpRequest) -> Caller:
     if scheme.lower() != "bearer" or not text:
         said = "This takes an access token: send the header “Authorization: Bearer TOKEN”."
         raise Problem(401, said, headers={"WWW-Authenticate": CHALLENGE})
-    # Under the token's own name, so that one program with an old token does not keep out those beside it.
-    address, name = address_of(request), token_hash(text)[:16]
-    if token_limits.exhausted(address, name):
-        wait = str(token_limits.WINDOW)
-        raise Problem(429, f"Too many log-ins from here failed. Wait {wait} seconds.", headers={"Retry-After": wait})
     try:
         return Caller(tokens.admit_bearer(text))
     except TokenRefused as refused:
-        token_limits.count(address, name)
-        token = refused.token
+        # Failures alone are limited: whoever shares an address with somebody who guesses is not kept out.
+        raise _failed(refused, address_of(request), token_hash(text)[:16]) from refused
+
+
+def _failed(refused: TokenRefused, address: str, name: str) -> Problem:
+    """The answer to one more failure. The audit log keeps one a minute of each token and address, for anybody may
+    fail, as often as the line carries."""
+    if token_limits.exhausted(address, name):
+        wait = str(token_limits.WINDOW)
+        return Problem(429, f"Too many log-ins from here failed. Wait {wait} seconds.", headers={"Retry-After": wait})
+    token_limits.count(address, name)
+    token = refused.token
+    if not token_limits.told(address, str(token.pk) if token else "unknown"):
         record(
             actor="(not logged in)",
             action="token.log-in-failed",
@@ -74,5 +80,4 @@ def caller_of(request: HttpRequest) -> Caller:
             target=token.name if token else "an unknown token",
             detail={"address": address},
         )
-        challenge = f'{CHALLENGE}, error="invalid_token"'
-        raise Problem(401, str(refused), headers={"WWW-Authenticate": challenge}) from refused
+    return Problem(401, str(refused), headers={"WWW-Authenticate": f'{CHALLENGE}, error="invalid_token"'})

@@ -9,7 +9,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from ninja import Router
 
-from ffsweb.accounts import tokens
+from ffsweb.accounts import token_limits, tokens
 from ffsweb.accounts.models import Membership, Project, Role, User
 from ffsweb.api import api
 from ffsweb.audit.models import AuditEvent
@@ -144,6 +144,39 @@ def test_somebody_who_tries_tokens_is_made_to_wait(bob: User) -> None:
     assert "Wait 60 seconds" in problem(answer, 429)["detail"]
     assert answer["Retry-After"] == "60"
     assert Program(bob).get("/me")["user"] == "bob"  # beside it
+
+
+def test_nobody_is_kept_out_by_others_who_fail_from_the_same_address(bob: User) -> None:
+    answers = [Program(None, text=f"ffs_guess{n}").ask("GET", "/me").status_code for n in range(61)]
+    assert answers == [401] * 60 + [429]
+    assert Program(bob).get("/me")["user"] == "bob"
+    assert AuditEvent.objects.filter(action="token.log-in-failed").count() == 1
+
+
+def test_each_token_that_fails_is_in_the_audit_log_once_a_minute(bob: User) -> None:
+    Program(None, text="ffs_guess").ask("GET", "/me")
+    made = tokens.make(actor=bob, project=None, name="old", role=Role.VIEWER, days=7)
+    tokens.revoke(made.token, actor=bob)
+    for _ in range(3):
+        problem(Program(None, text=made.text).ask("GET", "/me"), 401)
+    failed = AuditEvent.objects.filter(action="token.log-in-failed").order_by("pk")
+    assert [event.target for event in failed] == ["an unknown token", "old"]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "same"),
+    [
+        ("2001:db8::1", "2001:db8::ffff:1:2:3", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("192.0.2.1", "::ffff:192.0.2.1", True),
+        ("::ffff:192.0.2.1", "::ffff:192.0.2.2", False),
+        ("", "192.0.2.1", False),
+    ],
+)
+def test_failures_are_counted_by_what_one_person_has(first: str, second: str, same: bool) -> None:
+    for _ in range(token_limits.PER_NAME):
+        token_limits.count(first, "x")
+    assert (token_limits.exhausted(first, "x"), token_limits.exhausted(second, "x")) == (True, same)
 
 
 def test_a_session_of_a_browser_opens_nothing(carol: User) -> None:
