@@ -232,6 +232,55 @@ def test_the_last_key_of_a_user_stays(core: Home) -> None:
     assert core.listed().holds(access.bare(last))
 
 
+def short_rsa(directory: Path) -> str:
+    subprocess.run(("ssh-keygen", "-q", "-t", "rsa", "-b", "1024", "-N", "", "-f", directory / "short"), check=True)
+    return (directory / "short.pub").read_text().strip()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "cert-authority {key}",
+        'no-pty,Cert-Authority,principals="a,b" {key}',
+        'expiry-time="20200101" {key}',
+        'expiry-time="202001010000Z",no-pty {key}',
+        'restrict,command="/usr/bin/false" {key}',
+        "ssh-dss AAAAB3NzaC1kc3M=",
+        "ssh-ed25519 AAAA",
+        "{short}",
+    ],
+)
+def test_a_key_that_lets_nobody_in_is_no_other_one(core: Home, tmp_path: Path, other: str) -> None:
+    last = key()
+    core.write(core.own, last, other.format(key=key(), short=short_rsa(tmp_path)))
+    assert core.remove(last).code == "last-key"
+    core.write(core.own, last, f'expiry-time="29990101Z",from="192.0.2.1,a \\"b",no-pty {key()}')
+    assert core.remove(last).code == "ok"
+
+
+@pytest.mark.parametrize("limit", ["cert-authority", 'expiry-time="20200101"'])
+def test_a_line_by_which_sshd_takes_no_key_does_not_hold_it(core: Home, limit: str) -> None:
+    new = key()
+    core.write(core.own, f"{limit} {new}", key())
+    assert not core.listed().holds(access.bare(new))
+    assert core.add(new).result["added"] is True
+    assert core.listed().holds(access.bare(new))
+
+
+def test_options_end_where_sshd_has_them_end(core: Home) -> None:
+    """A backslash escapes a quote and nothing else, or a key could stand behind another one and be seen by nobody."""
+    shown, real = access.bare(key()), access.bare(key())
+    core.write(core.own, f'command="\\\\" {shown} x" {real}', f'environment="A=\\\\\\" {shown} x" {real}')
+    assert [held.key for held in core.listed().keys] == [real, real]
+
+
+def test_where_sshd_takes_no_notice_a_key_is_not_written_again_and_again(core: Home) -> None:
+    new = key()
+    core.write(core.own, key(), mode=0o666)
+    assert [core.add(new).code for _ in range(3)] == ["verify"] * 3
+    assert core.own.read_text().count(access.bare(new)) == 1
+
+
 def test_a_session_does_not_remove_its_own_key(ffsweb: Home) -> None:
     mine, other, foreign = key(), key(), key()
     ffsweb.write(ffsweb.own, mine, other)

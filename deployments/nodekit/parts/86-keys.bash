@@ -2,8 +2,11 @@
 # written as that user: a link that the user laid there leads nowhere that the user could not go anyway.
 
 readonly key_types='ssh-ed25519|ssh-rsa|ssh-dss|ecdsa-sha2-nistp256|ecdsa-sha2-nistp384|ecdsa-sha2-nistp521|sk-ssh-ed25519@openssh\.com|sk-ecdsa-sha2-nistp256@openssh\.com'
-# sshd(8), AUTHORIZED_KEYS FILE FORMAT: options, in which quotes hold spaces, type, key, comment.
-readonly key_line="^[[:blank:]]*((([^[:blank:]\"]|\"([^\"\\\\]|\\\\.)*\")+)[[:blank:]]+)?($key_types)[[:blank:]]+([A-Za-z0-9+/]+={0,2})([[:blank:]]+(.*))?\$"
+# sshd(8), AUTHORIZED_KEYS FILE FORMAT: options, in which quotes hold spaces, type, key, comment. As sshd has it, a backslash
+# escapes a quote and nothing else.
+readonly quoted='"([^"\\]|\\+[^\\])*"'
+readonly key_line="^[[:blank:]]*((([^[:blank:]\"\\\\]|\\\\+[^[:blank:]\\\\]|$quoted)+\\\\*|\\\\+)[[:blank:]]+)?($key_types)[[:blank:]]+([A-Za-z0-9+/]+={0,2})([[:blank:]]+(.*))?\$"
+readonly key_option="^([A-Za-z0-9-]+)(=($quoted))?(,|\$)"
 readonly given_key="^($key_types) ([A-Za-z0-9+/]+={0,2})( [A-Za-z0-9@._+:-][A-Za-z0-9 @._+:-]*)?\$"
 readonly kept_for_good=$etc/break-glass
 readonly key_files_limit=100 key_bytes_limit=262144 key_count_limit=1000
@@ -55,12 +58,13 @@ ask_sshd() {
   done
 }
 
-# list_keys: sets key_file, key_raw, key_text (TYPE BLOB), key_options, key_comment and key_heeded, one entry a key, and unread:
-# lines that are neither empty nor a comment nor a key.
+# list_keys: sets key_file, key_raw, key_text (TYPE BLOB), key_options, key_comment, key_counts (the line itself lets the key in)
+# and key_heeded (it does, and sshd takes notice of its file), one entry a key, and unread: lines that are neither empty
+# nor a comment nor a key.
 list_keys() {
-  local file line heeded
+  local file line heeded counts
   local -a files=()
-  key_file=() key_raw=() key_text=() key_options=() key_comment=() key_heeded=() unread=0
+  key_file=() key_raw=() key_text=() key_options=() key_comment=() key_counts=() key_heeded=() unread=0
   # shellcheck disable=SC2016
   mapfile -d '' -t files < <(as_account /usr/bin/bash -pc \
     'shopt -s nullglob; IFS=; for pattern; do for file in $pattern; do [[ ! -f $file ]] || printf "%s\0" "$file"; done; done' \
@@ -76,13 +80,51 @@ list_keys() {
       [[ ! $line =~ ^[[:space:]]*(#.*)?$ ]] || continue
       if [[ ${line%$'\r'} =~ $key_line ]]; then
         key_file+=("$file") key_raw+=("$line") key_text+=("${BASH_REMATCH[5]} ${BASH_REMATCH[6]}")
-        key_options+=("${BASH_REMATCH[2]}") key_comment+=("${BASH_REMATCH[8]}") key_heeded+=("$heeded")
+        key_options+=("${BASH_REMATCH[2]}") key_comment+=("${BASH_REMATCH[8]}")
+        counts=true
+        line_counts "${key_options[-1]}" "${key_text[-1]}" || counts=false
+        key_counts+=("$counts")
+        [[ $heeded == false ]] || key_heeded+=("$counts")
+        [[ $heeded == true ]] || key_heeded+=(false)
       else
         unread=$(( unread + 1 ))
       fi
     done < <(tr -d '\0' <"$work/keys")
   done
   (( ${#key_text[@]} <= key_count_limit )) || fail bad-input "There are more than $key_count_limit keys for this user. Nothing was changed."
+}
+
+# line_counts OPTIONS TEXT: whether this line lets its key in: not if it is an authority's, or has expired, or is DSA.
+line_counts() {
+  local left=$1 name value
+  [[ $2 != 'ssh-dss '* ]] || return 1
+  while [[ -n $left ]]; do
+    [[ $left =~ $key_option ]] || return 1
+    name=${BASH_REMATCH[1],,} value=${BASH_REMATCH[3]}
+    left=${left:${#BASH_REMATCH[0]}}
+    [[ $name != cert-authority ]] || return 1
+    [[ $name != expiry-time ]] || lasts "$value" || return 1
+  done
+}
+
+# lasts TIME: one of sshd's, in quotes, is not over yet.
+lasts() {
+  local time
+  [[ $1 =~ ^\"([0-9]{8})(([0-9]{2})([0-9]{2})([0-9]{2})?)?(Z?)\"$ ]] || return 1
+  time="${BASH_REMATCH[1]} ${BASH_REMATCH[3]:-00}:${BASH_REMATCH[4]:-00}:${BASH_REMATCH[5]:-00}${BASH_REMATCH[6]:+ UTC}"
+  time=$(date -d "$time" +%s) && (( time > $(date +%s) ))
+}
+
+# lets_in PLACE: whether somebody who has this key gets a shell by it.
+lets_in() {
+  local type=${key_text[$1]%% *} bits least accepted
+  [[ ${key_heeded[$1]} == true && ! ,${key_options[$1],,} =~ ,command= ]] || return 1
+  accepted=,$(sed -n 's/^pubkeyaccepted[a-z]* //p' "$work/sshd"),
+  [[ $accepted == ,, || $accepted == *",$type,"* || ( $type == ssh-rsa && $accepted == *,rsa-sha2-* ) ]] || return 1
+  printf '%s\n' "${key_text[$1]}" >"$work/one.pub"
+  bits=$(ssh-keygen -l -f "$work/one.pub" | cut -d ' ' -f 1) && [[ $bits =~ ^[0-9]+$ ]] || return 1
+  least=$(sed -n 's/^requiredrsasize //p' "$work/sshd")
+  [[ $type != ssh-rsa ]] || (( bits >= 2048 && bits >= ${least:-0} ))
 }
 
 # sshd_heeds FILE: as StrictModes has it: the file and the directories above it, up to the home, belong to the user or to

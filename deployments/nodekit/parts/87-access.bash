@@ -38,21 +38,25 @@ verb_access_add() {
     relabel "$kept_for_good"
   fi
   if ! holds "$text"; then
-    append_key "$limits$text$key_note"
+    append_key "$text" "$limits$text$key_note"
     added=true
     list_keys
-    holds "$text" || fail verify "The key was written, but sshd does not read it there, or takes no notice of the file because others may write to it or to a directory above it. The keys from before are untouched."
+    holds "$text" || fail verify "The key is written, but sshd does not read it there, or takes no notice of the file because others may write to it or to a directory above it. The keys from before are untouched."
   fi
   succeed --argjson added "$added"
 }
 
-# append_key LINE: to our own file, or where sshd does not look there, to the user's plain one.
+# append_key TEXT LINE: to our own file, or where sshd does not look there, to the user's plain one. Not again where it stands
+# already, in a file of which sshd takes no notice.
 append_key() {
-  local place pattern
+  local place pattern line
   for place in "$account_home/.ssh/authorized_keys.d/ffsweb" "$account_home/.ssh/authorized_keys"; do
     for pattern in "${key_patterns[@]}"; do
       # shellcheck disable=SC2053
       if [[ $place == $pattern ]]; then
+        for line in "${!key_text[@]}"; do
+          [[ ${key_file[line]} != "$place" || ${key_text[line]} != "$1" || ${key_counts[line]} != true ]] || return 0
+        done
         # shellcheck disable=SC2016
         as_account /usr/bin/bash -pc "$rewrite"'
           mkdir -p -m 0700 -- "${1%/*}"
@@ -60,7 +64,7 @@ append_key() {
           [[ ! -e $1 ]] || cat -- "$1" >>"$temporary"
           [[ ! -s $temporary || -z $(tail -c 1 -- "$temporary") ]] || echo >>"$temporary"
           printf "%s\n" "$2" >>"$temporary"
-          finish "$1"' keys "$place" "$1" || fail_because internal "The key could not be written to $place. The keys from before are untouched."
+          finish "$1"' keys "$place" "$2" || fail_because internal "The key could not be written to $place. The keys from before are untouched."
         return
       fi
     done
@@ -115,8 +119,8 @@ verb_access_remove() {
   for place in "${!key_text[@]}"; do
     if [[ ${key_text[place]} == "$text" ]]; then
       found=$(( found + 1 ))
-    elif [[ ${key_heeded[place]} == true ]]; then
-      others=$(( others + 1 ))
+    elif (( others == 0 )) && lets_in "$place"; then
+      others=1
     fi
   done
   (( found == 0 || others > 0 )) || fail last-key "This is the last key by which ${option[user]} can log in. Nothing was changed: add another one first."
