@@ -50,8 +50,9 @@ class MachineSpec:
     Keys are in OpenSSH's form, one line each. ``dashboard_addresses`` are the addresses or networks that may use SSH,
     none meaning any. ``host_key_private`` (OpenSSH PEM) is the file's only secret: the bootstrap host key, which the
     first contact replaces. ``ffs_node`` and ``restore_unit`` are texts from ``deployments.nodekit``;
-    ``upgrade_signers`` (OpenSSH's allowed signers) says whose upgrades of ffs-node count. ``update_slot`` of
-    ``update_slots`` places the node's window for reboots (see ``zincati.window``).
+    ``upgrade_signers`` (OpenSSH's allowed signers) says whose upgrades of ffs-node count. ``break_glass`` are those
+    of ``operator_keys`` that ffs-node never removes. ``update_slot`` of ``update_slots`` places the node's window for
+    reboots (see ``zincati.window``).
     """
 
     project: str
@@ -65,6 +66,7 @@ class MachineSpec:
     restore_unit: str = field(repr=False)
     dashboard_addresses: tuple[str, ...] = ()
     upgrade_signers: str = ""
+    break_glass: tuple[str, ...] = ()
     update_slot: int = 0
     update_slots: int = 1
     timezone: str = "UTC"

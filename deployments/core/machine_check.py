@@ -69,6 +69,8 @@ def _check_keys(spec: MachineSpec) -> None:
             raise MachineError("operator_keys", f"line {number}: {problem}")
     if len({line.strip() for line in spec.operator_keys}) != len(spec.operator_keys):
         raise MachineError("operator_keys", "a key is given twice")
+    if not set(spec.break_glass) <= set(spec.operator_keys):
+        raise MachineError("break_glass", "a key is none of the operators'")
     for field in ("dashboard_key", "host_key_public"):
         problem = public_key_problem(getattr(spec, field), kinds=("ssh-ed25519",))
         if problem:

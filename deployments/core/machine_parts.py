@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from . import firewall, layout, quadlet, zincati
+from .access import bare
 from .butane_write import Block, Octal
 
 if TYPE_CHECKING:
@@ -141,7 +142,15 @@ def _access(spec: MachineSpec) -> list[Block]:
         "A connection whose other end is gone (a cut cable) ends within a minute or so, and what ran for it as well."
     )
     alive = _file(layout.SSHD_RULE, 0o600, "ClientAliveInterval 15\nClientAliveCountMax 4\n", comment=why)
-    return [key, sudo, alive]
+    return [key, sudo, alive, *_break_glass(spec)]
+
+
+def _break_glass(spec: MachineSpec) -> list[Block]:
+    if not spec.break_glass:
+        return []
+    kept = "".join(f"{bare(line)}\n" for line in spec.break_glass)
+    why = "Keys of core that ffs-node never removes."
+    return [_file(f"{layout.NODE_ETC}/break-glass", 0o644, kept, comment=why)]
 
 
 def _program(spec: MachineSpec) -> list[Block]:

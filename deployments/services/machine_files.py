@@ -74,6 +74,7 @@ def _retire_the_eldest(node: Node) -> None:
 
 def machine_spec(node: Node, host_key: Secret, host_key_line: str, signers: str) -> MachineSpec:
     """What a node's machine file says; ``signers`` is whose upgrades of ``ffs-node`` count. Three queries."""
+    operators = _operator_keys(node)
     siblings = list(node.project.nodes.order_by("pk").values_list("pk", flat=True))
     return MachineSpec(
         project=node.project.name,
@@ -82,7 +83,7 @@ def machine_spec(node: Node, host_key: Secret, host_key_line: str, signers: str)
             MachineService.of(service.name, service.ports, service.supervision)
             for service in node.services.order_by("name")
         ),
-        operator_keys=_operator_keys(node),
+        operator_keys=operators,
         dashboard_key=node.public_key,
         dashboard_addresses=tuple(settings.DASHBOARD_ADDRESSES),
         host_key_private=host_key.reveal_text(),
@@ -90,6 +91,7 @@ def machine_spec(node: Node, host_key: Secret, host_key_line: str, signers: str)
         ffs_node=ffs_node_script(),
         restore_unit=restore_unit(),
         upgrade_signers=signers,
+        break_glass=_break_glass(node, operators),
         update_slot=siblings.index(node.pk),
         update_slots=len(siblings),
     )
@@ -100,6 +102,12 @@ def _operator_keys(node: Node) -> tuple[str, ...]:
     wanted = AccessKey.objects.filter(project=node.project_id, state=AccessKey.State.WANTED)
     lines = [*(key.line for key in wanted), *node.operator_keys.splitlines()]
     return tuple({bare(line): line for line in reversed(lines)}.values())[::-1]
+
+
+def _break_glass(node: Node, operators: tuple[str, ...]) -> tuple[str, ...]:
+    glass = AccessKey.objects.filter(project=node.project_id, state=AccessKey.State.WANTED, break_glass=True)
+    kept = set(glass.values_list("public_key", flat=True))
+    return tuple(line for line in operators if bare(line) in kept)
 
 
 def install_commands(node: Node) -> list[InstallCommand]:

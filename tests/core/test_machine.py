@@ -42,6 +42,14 @@ def test_a_machine_file_is_the_golden_one(name: str, spec: MachineSpec) -> None:
     assert butane(spec) == (GOLDEN / f"{name}.bu").read_text()
 
 
+def test_break_glass_keys_are_noted_where_ffs_node_looks_and_are_keys_of_core() -> None:
+    assert "/etc/ffs/break-glass" not in files_of(EXAMPLE)
+    noted = files_of(replace(EXAMPLE, break_glass=EXAMPLE.operator_keys[:1]))["/etc/ffs/break-glass"]
+    assert noted == (0o644, "root", f"{public_key(1)}\n")
+    with pytest.raises(MachineError, match="none of the operators'"):
+        butane(replace(EXAMPLE, break_glass=(public_key(7),)))
+
+
 def test_the_same_spec_gives_the_same_file() -> None:
     assert butane(EXAMPLE) == butane(replace(EXAMPLE))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -11,6 +12,7 @@ from django.utils import timezone
 
 from deployments.core import access
 from deployments.core.access import bare
+from deployments.core.ignition import data_url_bytes
 from deployments.execution import connection
 from deployments.execution.access_looking import look_at_due
 from deployments.models import AccessKey, KeyOnNode, Node, NodeAccess, SigningKey
@@ -179,6 +181,19 @@ def test_a_break_glass_key_that_is_on_the_node_already_is_noted_there(site: Site
     assert site.node.break_glass == {glass.public_key}
     assert later(site) == 0
     assert bring(site).message == "node-1 had all wanted keys, and none besides that is to go."
+
+
+def test_a_machine_file_notes_break_glass_keys(site: Site) -> None:
+    mine = line("safe (vault) one")
+    Node.objects.update(operator_keys=f"{bare(mine)} the same, as somebody described it")
+    add(site, mine, break_glass=True)
+    add(site, line("other"))
+    (noted,) = (
+        file["contents"]["source"]
+        for file in json.loads(site.fleet.machine_file(site.row))["storage"]["files"]
+        if file["path"] == "/etc/ffs/break-glass"
+    )
+    assert data_url_bytes(noted) == f"{bare(mine)}\n".encode()
 
 
 def later(site: Site) -> int:
