@@ -76,7 +76,7 @@ def test_an_operator_needs_no_javascript(dashboard: Installation, browser: Brows
     page.get_by_role("link", name="New service").click()
     page.get_by_label("Name").fill("www")
     page.get_by_label("Ports").fill("443:8443 53:5353/udp")
-    page.get_by_label("Certificate").select_option(index=1)
+    page.get_by_label("Certificate (optional)").select_option(index=1)
     press(page, "Describe the service")
     expect(page.locator("h1")).to_contain_text("www")
 
