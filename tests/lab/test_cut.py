@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from deployments.execution import deploy_target, way_back
+from deployments.models import Service
 from ffsweb.operations import services as operations
 from ffsweb.operations.models import Operation
 from tests.deployments.fleet import Fleet, log_of
@@ -142,6 +143,8 @@ def test_nodes_that_are_cut_in_the_switch_or_in_the_gate_settle_on_one_release_b
     first = switching.release("1.0")
     for site in (switching, watched):
         site.go_live(first)
+    # The cut has to come before the gate opens, also on a machine that is slow to look.
+    Service.objects.filter(pk=watched.service.pk).update(settle=20)
     second = switching.release("2.0")
     starteds = [Started(site.request(second)) for site in (switching, watched)]
 
