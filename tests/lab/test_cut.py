@@ -19,7 +19,8 @@ from tests.lab.lab import Lab
 
 pytestmark = [pytest.mark.lab, pytest.mark.django_db(transaction=True), pytest.mark.timeout(600)]
 
-A_FEW_SECONDS = 10
+A_FEW_SECONDS = 15
+"""Of which five are the settle window of the release that runs again: going back is watched like going forward."""
 
 
 @pytest.fixture
