@@ -20,7 +20,6 @@ from ffsweb.accounts import token_limits, tokens
 from ffsweb.accounts.errors import TokenRefused
 from ffsweb.accounts.models import Role
 from ffsweb.accounts.tokens import Admitted
-from ffsweb.audit.services import record
 
 LIFETIME = 300
 """Seconds for which a pass counts. A request that began within them may last longer."""
@@ -103,14 +102,7 @@ def log_in(login: Login, address: str) -> Visitor:
         return Visitor(tokens.admit(username=login.username, text=login.text), None)
     except TokenRefused as refused:
         token_limits.count(address, login.username)
-        token = refused.token
-        record(
-            actor="(not logged in)",
-            action="token.log-in-failed",
-            project=token.project if token else None,
-            target=token.name if token else "an unknown token",
-            detail={"address": address},
-        )
+        tokens.record_refused(refused, address)
         raise Refusal(Code.UNAUTHORIZED, str(refused)) from refused
 
 

@@ -61,30 +61,31 @@ def _told_of(project: Project) -> Collection[str]:
 
 
 def _mismatch(service: Service, watched: Watched, *, holds: bool | None) -> Subject:
-    return Subject(
-        Kind.MISMATCH,
-        service.resource,
-        str(service),
-        service.get_absolute_url(),
-        facts=_facts(watched.wrong, _should(service), watched.wrong_since),
-        todo=_WRONG,
-        holds=holds,
-        begins="serves another certificate than it should",
-        ends="serves the right certificate again",
-    )
+    begins, ends = "serves another certificate than it should", "serves the right certificate again"
+    facts = _facts(watched.wrong, _should(service), watched.wrong_since)
+    return _flag(Kind.MISMATCH, service, facts, _WRONG, holds=holds, begins=begins, ends=ends)
 
 
 def _unseen(service: Service, watched: Watched, *, holds: bool | None) -> Subject:
+    begins, ends = "could not be looked at for a day", "can be looked at again"
+    facts = _facts(watched.unseen, _should(service), watched.unseen_since)
+    return _flag(Kind.STALE, service, facts, _UNSEEN, holds=holds, begins=begins, ends=ends)
+
+
+def _flag(
+    kind: Kind, service: Service, facts: str, todo: str, *, holds: bool | None, begins: str, ends: str
+) -> Subject:
+    """What is true of a service or not."""
     return Subject(
-        Kind.STALE,
+        kind,
         service.resource,
         str(service),
         service.get_absolute_url(),
-        facts=_facts(watched.unseen, _should(service), watched.unseen_since),
-        todo=_UNSEEN,
+        facts=facts,
+        todo=todo,
         holds=holds,
-        begins="could not be looked at for a day",
-        ends="can be looked at again",
+        begins=begins,
+        ends=ends,
     )
 
 

@@ -159,3 +159,15 @@ def _checked(token: AccessToken | None) -> Admitted:
     if token.last_used_at is None or now - token.last_used_at > USE_EVERY:
         AccessToken.objects.filter(pk=token.pk).update(last_used_at=now)
     return Admitted(token, lower(given, held))
+
+
+def record_refused(refused: TokenRefused, address: str) -> None:
+    """Audit a log-in from ``address`` that failed, with the token if it is one that was known."""
+    token = refused.token
+    record(
+        actor="(not logged in)",
+        action="token.log-in-failed",
+        project=token.project if token else None,
+        target=token.name if token else "an unknown token",
+        detail={"address": address},
+    )

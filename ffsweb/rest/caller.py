@@ -12,7 +12,6 @@ from ffsweb.accounts.errors import TokenRefused
 from ffsweb.accounts.links import token_hash
 from ffsweb.accounts.models import Project, Role, User
 from ffsweb.accounts.tokens import Admitted
-from ffsweb.audit.services import record
 from ffsweb.operations.models import Operation
 from ffsweb.web.client import address_of
 from ffsweb.web.problems import Problem
@@ -73,11 +72,5 @@ def _failed(refused: TokenRefused, address: str, name: str) -> Problem:
     token_limits.count(address, name)
     token = refused.token
     if not token_limits.told(address, str(token.pk) if token else "unknown"):
-        record(
-            actor="(not logged in)",
-            action="token.log-in-failed",
-            project=token.project if token else None,
-            target=token.name if token else "an unknown token",
-            detail={"address": address},
-        )
+        tokens.record_refused(refused, address)
     return Problem(401, str(refused), headers={"WWW-Authenticate": f'{CHALLENGE}, error="invalid_token"'})
