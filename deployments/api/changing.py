@@ -13,7 +13,6 @@ from deployments.services import access_rotation, requests
 from deployments.services import instances as service_services
 from deployments.services import nodes as node_services
 from ffsweb.accounts.models import Role
-from ffsweb.operations.services import Busy
 from ffsweb.rest.caller import Call
 from ffsweb.rest.checking import Body, checked
 from ffsweb.rest.operation_shapes import OperationShape
@@ -120,10 +119,7 @@ def read_node(request: Call, project: str, node: str) -> dict[str, Any]:
 def enrol_node(request: Call, project: str, node: str, sent: Asked) -> dict[str, Any]:
     """Starts an operation: finish the set-up and replace the bootstrap host key."""
     found = nodes.find_node(request, node)
-    try:
-        made = requests.request_enrolment(node=found, actor=request.user, wait=sent.wait, request=request)
-    except Busy as busy:
-        raise in_use(busy) from busy
+    made = requests.request_enrolment(node=found, actor=request.user, wait=sent.wait, request=request)
     return operation_shape(made)
 
 
@@ -137,12 +133,9 @@ def enrol_node(request: Call, project: str, node: str, sent: Asked) -> dict[str,
 def rotate_key(request: Call, project: str, node: str, sent: Asked) -> dict[str, Any]:
     """Starts an operation: the new key is used alone before the old one is removed and seen to be refused."""
     found = nodes.find_node(request, node)
-    try:
-        made = access_rotation.request_rotation(
-            project=found.project, nodes=[found], actor=request.user, wait=sent.wait, request=request
-        )
-    except Busy as busy:
-        raise in_use(busy) from busy
+    made = access_rotation.request_rotation(
+        project=found.project, nodes=[found], actor=request.user, wait=sent.wait, request=request
+    )
     return operation_shape(made)
 
 
@@ -156,16 +149,7 @@ def rotate_key(request: Call, project: str, node: str, sent: Asked) -> dict[str,
 def control_service(request: Call, project: str, node: str, service: str, sent: Control) -> dict[str, Any]:
     """Starts an operation."""
     found = instances.find_service(request, node, service)
-    try:
-        made = requests.request_control(
-            service=found, verb=sent.verb, actor=request.user, wait=sent.wait, request=request
-        )
-    except Busy as busy:
-        raise in_use(busy) from busy
+    made = requests.request_control(
+        service=found, verb=sent.verb, actor=request.user, wait=sent.wait, request=request
+    )
     return operation_shape(made)
-
-
-def in_use(busy: Busy) -> Problem:
-    """409, with the operation that has what was asked for."""
-    said = f"{busy.reason} Nothing was started. Wait for it to end, cancel it, or ask with “wait”."
-    return Problem(409, said, more={"operation": busy.holder_id})

@@ -9,7 +9,6 @@ from ninja import Field, Router, Schema
 
 from certificates.models import Certificate
 from deployments.api import content, instances, plans
-from deployments.api.changing import in_use
 from deployments.forms.content import ReleaseForm
 from deployments.forms.rollout import RolloutForm
 from deployments.models import Image, Release, Service
@@ -17,7 +16,6 @@ from deployments.models.going_back import offered
 from deployments.services import deploys
 from deployments.services.releases import Gone, make_release
 from ffsweb.accounts.models import Role
-from ffsweb.operations.services import Busy
 from ffsweb.rest.caller import Call
 from ffsweb.rest.checking import Body, checked
 from ffsweb.rest.operation_shapes import OperationShape
@@ -137,8 +135,6 @@ def deploy_plan(request: Call, project: str, plan: str, sent: Start) -> dict[str
         raise Problem(409, "Nothing was started. The plan warns: read it, and say “aware” if you know of what.")
     try:
         made = deploys.request_deploy(plan=found, actor=request.user, wait=sent.wait, request=request)
-    except Busy as busy:
-        raise in_use(busy) from busy
     except deploys.Refused as error:
         raise Problem(409, str(error)) from error
     return operation_shape(made)

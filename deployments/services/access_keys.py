@@ -8,14 +8,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from deployments.core.access import bare
-from deployments.core.rollout import Member, split
 from deployments.models import AccessKey, Node, NodeAccess
 from deployments.models.access_key import contacted, keep_wish
-from deployments.services.access_rotation import AT_ONCE, WAVES
-from deployments.services.holding import whole_node
+from deployments.services.access_rotation import AT_ONCE
+from deployments.services.node_wide import divided, pay, request_on_nodes, waves_of
 from ffsweb.audit.services import record
-from ffsweb.operations.models import Hold, Wish
-from ffsweb.operations.services import Busy, Target, enqueue
 from ffsweb.remote.keys import ACCESS_RSA_BITS, BadPublicKey, parse_public_key
 
 if TYPE_CHECKING:
@@ -107,30 +104,27 @@ def _retire(key: AccessKey, actor: User, request: HttpRequest | None) -> None:
 
 
 def request_apply(
-    *, project: Project, nodes: Sequence[Node], actor: User | None, request: HttpRequest | None = None
+    *,
+    project: Project,
+    nodes: Sequence[Node],
+    actor: User | None,
+    wait: bool = False,
+    request: HttpRequest | None = None,
 ) -> Operation:
-    """Bring the wanted keys to these nodes and take the others away; each is held as a whole. Raises Busy."""
-    shown = str(nodes[0]) if len(nodes) == 1 else f"{len(nodes)} nodes"
-    waves = split(WAVES, [Member(node.resource, node.resource) for node in nodes])
-    with transaction.atomic():
-        operation = enqueue(
-            kind="access-keys",
-            project=project,
-            actor=actor,
-            title=f"Bring operators' keys to {shown}",
-            params={"waves": [list(wave) for wave in waves]},
-            targets=[Target(key=node.resource, label=str(node)) for node in nodes],
-            holds=[resource for node in nodes for resource in whole_node(node)],
-        )
-        record(
-            actor=actor,
-            action="operation.access-keys",
-            project=project,
-            target=shown,
-            detail={"operation": operation.pk, "nodes": [str(node) for node in nodes]},
-            request=request,
-        )
-    return operation
+    """Bring the wanted keys to these nodes and take the others away; each is held as a whole.
+
+    Raises Busy, or with ``wait`` waits until all of them are free.
+    """
+    return request_on_nodes(
+        kind="access-keys",
+        does="Bring operators' keys to",
+        project=project,
+        nodes=nodes,
+        actor=actor,
+        params=waves_of(nodes),
+        wait=wait,
+        request=request,
+    )
 
 
 def request_apply_to_all(
@@ -140,28 +134,13 @@ def request_apply_to_all(
 
     Raises Busy. Four queries and those of the request.
     """
-    nodes = contacted(project)
-    taken = (rows.values_list("resource", flat=True) for rows in (Hold.objects, Wish.objects))
-    held = {resource for resources in taken for resource in resources}
-    free = [node for node in nodes if not held & set(whole_node(node))]
-    busy = [node for node in nodes if node not in free]
-    if not free:
-        return None, busy
-    return request_apply(project=project, nodes=free, actor=actor, request=request), busy
+    found = divided(contacted(project))
+    if not found.free:
+        return None, list(found.busy)
+    return request_apply(project=project, nodes=found.free, actor=actor, request=request), list(found.busy)
 
 
 def catch_up() -> int:
     """Begin what nodes are owed by the ledger, where they were read since; how many. One query if nothing is."""
-    begun = 0
-    for owed in NodeAccess.objects.payable(timezone.now())[:AT_ONCE]:
-        # By compare-and-swap: of two ticks at once, one tries.
-        mine = NodeAccess.objects.filter(pk=owed.pk, tries=owed.tries)
-        if not mine.update(tried_at=timezone.now(), tries=owed.tries + 1):
-            continue
-        try:
-            request_apply(project=owed.node.project, nodes=[owed.node], actor=None)
-        except Busy as busy:
-            NodeAccess.objects.filter(pk=owed.pk).update(problem=busy.reason)
-        else:
-            begun += 1
-    return begun
+    debts = NodeAccess.objects.payable(timezone.now())[:AT_ONCE]
+    return pay(debts, lambda owed: request_apply(project=owed.node.project, nodes=[owed.node], actor=None))

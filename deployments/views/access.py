@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from django.contrib import messages
 from django.http import HttpResponse
 from django.views.decorators.http import require_POST
 
 from deployments.services import access_rotation
-from deployments.views.busy import BY_ITSELF, busy_page, wants_to_wait
+from deployments.views.busy import started
 from deployments.views.nodes import find_node
 from ffsweb.accounts.access import ProjectRequest, project_view
 from ffsweb.accounts.models import Role
@@ -20,18 +22,9 @@ from ffsweb.web.htmx import go
 def rotate(request: ProjectRequest, project: str, node: str) -> HttpResponse:
     """Give the node a new key of the dashboard's; with ``wait``, when it is free."""
     found = find_node(request, node)
-    try:
-        operation = access_rotation.request_rotation(
-            project=request.project,
-            nodes=[found],
-            actor=request.user,
-            wait=wants_to_wait(request),
-            request=request,
-        )
-    except Busy as busy:
-        asked = f"Rotation of the dashboard's key on {found}"
-        return busy_page(request, busy, asked=asked, promise=BY_ITSELF, back=found.get_absolute_url())
-    return go(request, "operations:detail", operation.pk)
+    begin = partial(access_rotation.request_rotation, project=request.project, nodes=[found])
+    asked = f"Rotation of the dashboard's key on {found}"
+    return started(request, begin, asked=asked, back=found.get_absolute_url())
 
 
 @project_view(Role.OPERATOR)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from django.contrib import messages
 from django.db.models import Count, Q
 from django.http import HttpResponse
@@ -13,7 +15,7 @@ from deployments.forms.access import AccessKeyForm
 from deployments.models import AccessKey, KeyOnNode, NodeAccess, OwedRotation
 from deployments.models.access_key import contacted
 from deployments.services import access_keys as services
-from deployments.views.busy import BY_ITSELF, busy_page
+from deployments.views.busy import started
 from deployments.views.nodes import find_node
 from ffsweb.accounts.access import ProjectRequest, project_view
 from ffsweb.accounts.models import Role
@@ -120,14 +122,8 @@ def of_node(request: ProjectRequest, project: str, node: str) -> HttpResponse:
 def apply_to_node(request: ProjectRequest, project: str, node: str) -> HttpResponse:
     """The same for one node."""
     found = find_node(request, node)
-    try:
-        operation = services.request_apply(
-            project=request.project, nodes=[found], actor=request.user, request=request
-        )
-    except Busy as busy:
-        back = found.get_absolute_url()
-        return busy_page(request, busy, asked=f"Operators' keys on {found}", promise=BY_ITSELF, back=back)
-    return go(request, "operations:detail", operation.pk)
+    begin = partial(services.request_apply, project=request.project, nodes=[found])
+    return started(request, begin, asked=f"Operators' keys on {found}", back=found.get_absolute_url())
 
 
 def _listing(request: ProjectRequest, form: AccessKeyForm) -> HttpResponse:

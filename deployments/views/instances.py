@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from django.contrib import messages
 from django.db.models import Q
 from django.http import Http404, HttpResponse
@@ -17,12 +19,11 @@ from deployments.models.served_table import served_row
 from deployments.models.supervision import supervision_of
 from deployments.services import instances as services
 from deployments.services import requests
-from deployments.views.busy import BY_ITSELF, busy_page, wants_to_wait
+from deployments.views.busy import started
 from deployments.views.nodes import find_node
 from ffsweb.accounts.access import ProjectRequest, project_view
 from ffsweb.accounts.models import Role
 from ffsweb.operations.models import Operation
-from ffsweb.operations.services import Busy
 from ffsweb.web.forms import ConfirmNameForm, posted
 from ffsweb.web.htmx import go
 
@@ -151,14 +152,8 @@ def control(request: ProjectRequest, project: str, node: str, service: str, verb
     if verb not in {known for known, _, _ in VERBS}:
         raise Http404
     found = find_service(request, node, service)
-    try:
-        operation = requests.request_control(
-            service=found, verb=verb, actor=request.user, wait=wants_to_wait(request), request=request
-        )
-    except Busy as busy:
-        asked = f"{verb.capitalize()} {found}"
-        return busy_page(request, busy, asked=asked, promise=BY_ITSELF, back=found.get_absolute_url())
-    return go(request, "operations:detail", operation.pk)
+    begin = partial(requests.request_control, service=found, verb=verb)
+    return started(request, begin, asked=f"{verb.capitalize()} {found}", back=found.get_absolute_url())
 
 
 @project_view(Role.OPERATOR)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
-from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
 from deployments.forms.node import NodeForm
@@ -14,11 +15,10 @@ from deployments.models.program import programs_on
 from deployments.services import nodes as services
 from deployments.services import requests
 from deployments.services.pruning import prunable
-from deployments.views.busy import BY_ITSELF, busy_page, wants_to_wait
+from deployments.views.busy import started
 from ffsweb.accounts.access import ProjectRequest, project_view
 from ffsweb.accounts.models import Role
 from ffsweb.operations.models import Operation
-from ffsweb.operations.services import Busy
 from ffsweb.web.forms import ConfirmNameForm, posted
 from ffsweb.web.htmx import go
 
@@ -141,14 +141,8 @@ def read(request: ProjectRequest, project: str, node: str) -> HttpResponse:
 def enrol(request: ProjectRequest, project: str, node: str) -> HttpResponse:
     """Make the first contact: finish the set-up and replace the bootstrap host key."""
     found = find_node(request, node)
-    try:
-        operation = requests.request_enrolment(
-            node=found, actor=request.user, wait=wants_to_wait(request), request=request
-        )
-    except Busy as busy:
-        back = reverse("deployments:node", args=[project, node])
-        return busy_page(request, busy, asked=f"First contact with {found}", promise=BY_ITSELF, back=back)
-    return go(request, "operations:detail", operation.pk)
+    begin = partial(requests.request_enrolment, node=found)
+    return started(request, begin, asked=f"First contact with {found}", back=found.get_absolute_url())
 
 
 @project_view(Role.ADMIN)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from django.contrib import messages
 from django.http import HttpResponse
 from django.views.decorators.http import require_POST
 
 from deployments.forms.node import CordonForm
 from deployments.services import nodes, pruning, upkeep
-from deployments.views.busy import BY_ITSELF, busy_page, wants_to_wait
+from deployments.views.busy import started
 from deployments.views.nodes import find_node
 from ffsweb.accounts.access import ProjectRequest, project_view
 from ffsweb.accounts.models import Role
@@ -21,18 +23,8 @@ from ffsweb.web.htmx import go
 def upgrade(request: ProjectRequest, project: str, node: str) -> HttpResponse:
     """Give one node this ffsweb's ffs-node; with ``wait``, when it is free."""
     found = find_node(request, node)
-    try:
-        operation = upkeep.request_upgrade(
-            project=request.project,
-            nodes=[found],
-            actor=request.user,
-            wait=wants_to_wait(request),
-            request=request,
-        )
-    except Busy as busy:
-        asked = f"Upgrade of ffs-node on {found}"
-        return busy_page(request, busy, asked=asked, promise=BY_ITSELF, back=found.get_absolute_url())
-    return go(request, "operations:detail", operation.pk)
+    begin = partial(upkeep.request_upgrade, project=request.project, nodes=[found])
+    return started(request, begin, asked=f"Upgrade of ffs-node on {found}", back=found.get_absolute_url())
 
 
 @project_view(Role.OPERATOR)
@@ -63,14 +55,8 @@ def upgrade_all(request: ProjectRequest, project: str) -> HttpResponse:
 def prune(request: ProjectRequest, project: str, node: str) -> HttpResponse:
     """Remove from the node what it needs no more; with ``wait``, when it is free."""
     found = find_node(request, node)
-    try:
-        operation = pruning.request_prune(
-            node=found, actor=request.user, wait=wants_to_wait(request), request=request
-        )
-    except Busy as busy:
-        back = found.get_absolute_url()
-        return busy_page(request, busy, asked=f"Prune of {found}", promise=BY_ITSELF, back=back)
-    return go(request, "operations:detail", operation.pk)
+    begin = partial(pruning.request_prune, node=found)
+    return started(request, begin, asked=f"Prune of {found}", back=found.get_absolute_url())
 
 
 @project_view(Role.OPERATOR)

@@ -13,6 +13,7 @@ from ninja import NinjaAPI, Router
 from ninja.errors import HttpError, ValidationError
 
 from ffsweb.accounts.access import View, token_view
+from ffsweb.operations.services import Busy
 from ffsweb.web.problems import TYPE, Problem
 
 from .bodies import MOST_ERRORS, looked_at, shown_place
@@ -33,6 +34,7 @@ class Interface(NinjaAPI):
         self.add_exception_handler(Http404, _missing)
         self.add_exception_handler(PermissionDenied, lambda _request, error: Problem(403, str(error)).response())
         self.add_exception_handler(ValidationError, _invalid)
+        self.add_exception_handler(Busy, lambda _request, error: in_use(error).response())
         self.add_exception_handler(HttpError, lambda _r, error: Problem(error.status_code, str(error)).response())
 
     def mount(self, routers: Iterable[Router]) -> None:
@@ -153,6 +155,12 @@ PROBLEM = {
         },
     },
 }
+
+
+def in_use(busy: Busy) -> Problem:
+    """409, with the operation that has what was asked for."""
+    said = f"{busy.reason} Nothing was started. Wait for it to end, cancel it, or ask with “wait”."
+    return Problem(409, said, more={"operation": busy.holder_id})
 
 
 def _missing(_request: HttpRequest, error: Http404) -> HttpResponse:

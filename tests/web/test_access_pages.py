@@ -184,3 +184,14 @@ def test_an_operator_brings_the_keys_to_all_nodes(visit: Visit, bob: User, node:
     assert "In use now: node-a" in page
     HostKey.objects.all().delete()
     assert "No node was contacted yet" in text_of(visit(bob).post(f"{KEYS}apply/", follow=True))
+
+
+def test_operators_keys_wait_for_a_node_that_is_in_use_if_that_was_chosen(
+    visit: Visit, alice: User, bob: User, node: Node
+) -> None:
+    requests.request_enrolment(node=node, actor=alice)
+    asked = f"{PAGE}access-keys/apply/"
+    assert visit(bob).post(asked).status_code == 409
+    assert not Operation.objects.filter(kind="access-keys").exists()
+    assert visit(bob).post(asked, {"wait": "1"}).status_code == 303
+    assert Operation.objects.get(kind="access-keys").state == "queued"
