@@ -23,7 +23,7 @@ class DeploymentsConfig(AppConfig):
         from deployments.services.digest_items import troubled
         from deployments.services.guards import project_is_idle
         from deployments.services.holding import name_resources
-        from deployments.services.metrics import readings, served
+        from deployments.services.metrics import image_store, nodes, served, services
         from deployments.services.served_subjects import subjects
         from ffsweb.accounts.projects import removal_guards
         from ffsweb.notify import digest
@@ -31,8 +31,8 @@ class DeploymentsConfig(AppConfig):
         from ffsweb.operations import kinds
         from ffsweb.web import metrics
 
-        metrics.register(served)
-        metrics.register(readings)
+        for source in (served, services, nodes, image_store):
+            metrics.register(source)
         removal_guards.append(project_is_idle)
         name_resources()
         sources.append(subjects)

@@ -43,7 +43,7 @@ class Answer:
 @never_cache
 def livez(request: HttpRequest) -> HttpResponse:
     """200 as long as this process answers. No query."""
-    return _plain(f"alive {_version()}", 200)
+    return _plain(f"alive {running_version()}", 200)
 
 
 @public_view
@@ -60,7 +60,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
     # Who asks is in the database: without one, nobody is an administrator.
     if answers[0].good and answers[1].good and getattr(request.user, "is_administrator", False):
         checks = {answer.name: {"good": answer.good, "text": answer.text} for answer in answers}
-        return JsonResponse({"ready": ready, "version": _version(), "checks": checks}, status=status)
+        return JsonResponse({"ready": ready, "version": running_version(), "checks": checks}, status=status)
     return _plain("ready" if ready else "not ready", status)
 
 
@@ -98,13 +98,19 @@ def _ask_database() -> str:
     return ""
 
 
-def _count_migrations() -> str:
+def missing_migrations() -> int:
+    """How many migrations of this version are not applied. No query once none was missing. Raises DatabaseError."""
     if _applied.everything:
-        return ""
+        return 0
     executor = MigrationExecutor(connections[DEFAULT_DB_ALIAS])
     missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
     _applied.everything = not missing
-    return f"{len(missing)} migrations are not applied: run `ffs migrate`" if missing else ""
+    return len(missing)
+
+
+def _count_migrations() -> str:
+    missing = missing_migrations()
+    return f"{missing} migrations are not applied: run `ffs migrate`" if missing else ""
 
 
 def _ping() -> str:
@@ -135,7 +141,8 @@ def _plain(text: str, status: int) -> HttpResponse:
     return HttpResponse(f"{text}\n", status=status, content_type="text/plain; charset=utf-8")
 
 
-def _version() -> str:
+def running_version() -> str:
+    """The version of ffsweb that runs, or "unknown"."""
     try:
         return version("ffsweb")
     except PackageNotFoundError:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import platform
+import shutil
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+import django
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.cache import never_cache
@@ -15,7 +17,8 @@ from django.views.decorators.http import require_safe
 from prometheus_client.core import Metric
 
 from ffsweb.accounts.access import token_view
-from ffsweb.web.metrics import CONTENT_TYPE, exposition, gauge, register
+from ffsweb.health import missing_migrations, running_version
+from ffsweb.web.metrics import CONTENT_TYPE, exposition, gauge, register, single
 
 REFUSED = "Figures are told to who sends the token of FFSWEB_METRICS_TOKEN, or asks from FFSWEB_METRICS_ADDRESSES.\n"
 
@@ -33,19 +36,26 @@ def admit(request: HttpRequest, _kwargs: dict[str, Any]) -> HttpResponse | None:
 @require_safe
 @never_cache
 def metrics(request: HttpRequest) -> HttpResponse:
-    """All figures in Prometheus's text format. About fifteen queries."""
+    """All figures in Prometheus's text format. About twenty-five queries."""
     return HttpResponse(exposition(), content_type=CONTENT_TYPE)
 
 
 def about() -> Iterator[Metric]:
-    """Which version this is."""
-    try:
-        known = version("ffsweb")
-    except PackageNotFoundError:
-        known = "unknown"
-    family = gauge("build_info", "The version that runs, as a label; always 1.", "version")
-    family.add_metric([known], 1)
+    """Which version this is, and whether the database is of the same. No query, as a rule."""
+    family = gauge("build_info", "The versions that run, as labels; always 1.", "version", "python", "django")
+    family.add_metric([running_version(), platform.python_version(), django.get_version()], 1)
     yield family
+    yield single("migrations_missing", "Migrations of this version that are not applied.", missing_migrations())
+
+
+def disk() -> Iterator[Metric]:
+    """The file system of FFSWEB_DATA: database (SQLite), images, files, uploads. No query."""
+    try:
+        usage = shutil.disk_usage(settings.DATA)
+    except OSError:  # not there for this process
+        return
+    yield single("data_size_bytes", "Size of the file system that holds FFSWEB_DATA.", usage.total)
+    yield single("data_free_bytes", "What is free of it.", usage.free)
 
 
 def _knows_token(header: str) -> bool:
@@ -63,3 +73,4 @@ def _may_ask(address: str) -> bool:
 
 
 register(about)
+register(disk)

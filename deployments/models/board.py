@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Max, OuterRef, Subquery
+from django.db.models import Max, OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
 from deployments.core.facts import ServiceFacts
@@ -66,24 +66,28 @@ class BoardRow:
 
 def fleet_board(user: User, *, project: str = "", state: str = "", search: str = "") -> list[BoardRow]:
     """The services that ``user`` may see, filtered. Three queries, whatever the number of nodes."""
-    related = ("project", "node__project", "live_release", "certificate", "owed__release")
-    services = Service.objects.visible_to(user).select_related(*related)
+    services = Service.objects.visible_to(user)
     if project:
         services = services.filter(project__name=project)
-    services = services.filter(with_words(search, "name", "node__name", "node__address", "project__name"))
+    rows = board_of(services.filter(with_words(search, "name", "node__name", "node__address", "project__name")))
+    return [row for row in rows if row.state == state] if state else rows
+
+
+def board_of(services: QuerySet[Service]) -> list[BoardRow]:
+    """The rows of ``services``, by project, node and name. Three queries, whatever the number of nodes."""
+    related = ("project", "node__project", "live_release", "certificate", "owed__release")
     last = Reading.objects.filter(node=OuterRef("node")).order_by("-taken_at").values("pk")[:1]
-    services = services.annotate(reading_id=Subquery(last)).order_by("project__name", "node__name", "name")
-    found = list(services)
+    services = services.select_related(*related).annotate(reading_id=Subquery(last))
+    found = list(services.order_by("project__name", "node__name", "name"))
     # Each row carries the key of its node's newest reading, by the annotation above.
     keys: dict[int, int | None] = {row.pk: vars(row)["reading_id"] for row in found}
     readings = Reading.objects.in_bulk({key for key in keys.values() if key})
     newest = newest_live({row.project_id for row in found})
     now = timezone.now()
-    rows = [
+    return [
         service_state(row, readings.get(keys[row.pk] or 0), newest=newest.get(row.project_id, 0), now=now)
         for row in found
     ]
-    return [row for row in rows if row.state == state] if state else rows
 
 
 def newest_live(projects: Collection[int]) -> dict[int, int]:

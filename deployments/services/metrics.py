@@ -1,15 +1,20 @@
-"""What Prometheus is told of the fleet: what services serve, and how old is what is known of nodes."""
+"""What Prometheus is told of the fleet: what runs and what it serves, and how old is what is known of nodes."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import Counter
+from typing import TYPE_CHECKING, Final
 
-from django.db.models import OuterRef, Subquery
+from django.db.models import Exists, OuterRef, Subquery
 
 from deployments.core.served import STATES
-from deployments.models import Node, Reading, Service
+from deployments.models import Collection, Node, Owed, OwedRotation, Reading, Service
+from deployments.models.board import STATES as BOARD_STATES
+from deployments.models.board import board_of
+from deployments.models.collection import bytes_in_store
 from deployments.models.served_table import served_table
-from ffsweb.web.metrics import epoch, gauge
+from ffsweb.accounts.models import Project
+from ffsweb.web.metrics import epoch, gauge, single
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +26,8 @@ if TYPE_CHECKING:
 
 SERVICE = ("project", "node", "service")
 NODE = ("project", "node")
+CONDITIONS: Final = ("cordoned", "unreachable", "owed")
+UNWELL: Final = frozenset({"degraded", "unreachable", "unknown"})
 
 
 def served() -> Iterator[Metric]:
@@ -60,17 +67,65 @@ def served() -> Iterator[Metric]:
     yield from (states, ends, prints, looks)
 
 
-def readings() -> Iterator[Metric]:
-    """How old the last reading of each node is, and whether it was one. One query."""
+def services() -> Iterator[Metric]:
+    """The fleet board: how many services are in which state, and which are not well. Three queries."""
+    numbers = gauge("services", "Services by what was last read of them, as on the board.", "project", "state")
+    unwell = gauge("service_unwell", "1 for each service that is not well, with its state.", *(*SERVICE, "state"))
+    releases = gauge("service_release", "The release that was last proven live; none where none was.", *SERVICE)
+    counted: Counter[tuple[str, str]] = Counter()
+    projects = set(Project.objects.values_list("name", flat=True))
+    for row in board_of(Service.objects.all()):
+        service = row.service
+        name = [service.project.name, service.node.name, service.name]
+        counted[service.project.name, row.state] += 1
+        if row.state in UNWELL:
+            unwell.add_metric([*name, row.state], 1)
+        if service.live_release is not None:
+            releases.add_metric(name, service.live_release.number)
+    for project in sorted(projects):
+        for state in BOARD_STATES:
+            numbers.add_metric([project, state], counted[project, state])
+    yield from (numbers, unwell, releases)
+
+
+def nodes() -> Iterator[Metric]:
+    """How old the last reading of each node is, whether it was one, and what holds of the node. One query."""
     taken = gauge("node_reading_timestamp_seconds", "When a node was read last, or its reading was tried.", *NODE)
     good = gauge("node_readable", "Whether the last reading of a node had an answer.", *NODE)
+    text = (
+        "1 where it holds: cordoned (no deploys go there), unreachable (for ten minutes), owed (it was away when a "
+        "release or a key was to come)."
+    )
+    conditions = gauge("node_condition", text, *(*NODE, "condition"))
     last = Reading.objects.filter(node=OuterRef("pk")).order_by("-taken_at")
-    rows = Node.objects.annotate(at=Subquery(last.values("taken_at")[:1]), error=Subquery(last.values("error")[:1]))
-    for project, node, at, error in rows.order_by("pk").values_list("project__name", "name", "at", "error"):
+    rows = Node.objects.annotate(
+        at=Subquery(last.values("taken_at")[:1]),
+        error=Subquery(last.values("error")[:1]),
+        releases=Exists(Owed.objects.filter(service__node=OuterRef("pk"))),
+        keys_owed=Exists(OwedRotation.objects.filter(node=OuterRef("pk"))),
+    ).order_by("pk")
+    for project, node, at, error, cordoned, trouble, releases, keys in rows.values_list(
+        *("project__name", "name", "at", "error", "cordoned_at", "trouble_since", "releases", "keys_owed")
+    ):
         if at is not None:
             taken.add_metric([project, node], epoch(at))
             good.add_metric([project, node], 0 if error else 1)
-    yield from (taken, good)
+        held = (cordoned is not None, trouble is not None, releases or keys)
+        for condition, holds in zip(CONDITIONS, held, strict=True):
+            conditions.add_metric([project, node, condition], 1 if holds else 0)
+    yield from (taken, good, conditions)
+
+
+def image_store() -> Iterator[Metric]:
+    """What the images come to. Two queries."""
+    text = "Layers of all images in the store, each once, uncompressed."
+    yield single("image_store_bytes", text, bytes_in_store())
+    last = Collection.objects.exclude(ended_at=None).first()
+    if last is not None and last.ended_at is not None:
+        text = "What was on the disk after the last collection of the store."
+        yield single("image_store_kept_bytes", text, last.kept_bytes)
+        text = "When the last collection of the store ended."
+        yield single("image_store_collected_timestamp_seconds", text, epoch(last.ended_at))
 
 
 def _places(row: ServedRow) -> tuple[tuple[str, str, datetime | None], ...]:

@@ -12,10 +12,13 @@ class NotifyConfig(AppConfig):
     label = "notify"
 
     def ready(self) -> None:
-        """Say what is mailed, and listen to the ends of operations."""
+        """Say what is mailed and what Prometheus is told, and listen to the ends of operations."""
         from ffsweb.operations.ending import end_hooks
+        from ffsweb.web import metrics
 
         from . import ended, kinds
+        from .metrics import outbox
 
         kinds.register(ended.KIND)
         end_hooks.append(ended.tell)
+        metrics.register(outbox)

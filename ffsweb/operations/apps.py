@@ -6,8 +6,14 @@ class OperationsConfig(AppConfig):
     label = "operations"
 
     def ready(self) -> None:
-        """Say what Prometheus is told."""
-        from ffsweb.operations.metrics import operations
+        """Say what Prometheus is told, and count what ends."""
+        from ffsweb.operations.ending import end_hooks
+        from ffsweb.operations.metrics import leases, operations
+        from ffsweb.operations.metrics_history import history
+        from ffsweb.operations.metrics_process import broker, streams
+        from ffsweb.operations.tallies import count_end
         from ffsweb.web import metrics
 
-        metrics.register(operations)
+        end_hooks.append(count_end)
+        for source in (operations, leases, history, streams, broker):
+            metrics.register(source)

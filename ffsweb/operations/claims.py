@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Coalesce, Now
 
-from . import fencing
+from . import fencing, tallies
 from .contract import Claim
 from .limits import lease_seconds
 from .models import Operation, OperationQuerySet
@@ -62,6 +62,8 @@ def claim(operation_id: int, *, holder: str) -> Claim | None:
         if won != 1:  # another database than the two supported ones, or a row changed by hand
             transaction.set_rollback(True)
             return None
+        if before.state == State.RUNNING:
+            tallies.count_takeover(before.kind)
     return Claim(operation_id, holder, fence, before.attempt + 1, took_over=before.state == State.RUNNING)
 
 

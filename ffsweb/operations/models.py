@@ -15,12 +15,25 @@ from ffsweb.accounts.models import Project, User
 from .holds import Hold, Turnstile, Wish
 from .question import Question
 from .states import State, StepState, Stream
+from .tallies import Sign, Tally
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
 
-__all__ = ["Fence", "Hold", "LogLine", "Operation", "OperationTarget", "Question", "Step", "Turnstile", "Wish"]
+__all__ = [
+    "Fence",
+    "Hold",
+    "LogLine",
+    "Operation",
+    "OperationTarget",
+    "Question",
+    "Sign",
+    "Step",
+    "Tally",
+    "Turnstile",
+    "Wish",
+]
 
 
 def _choices(states: type[State | StepState | Stream]) -> list[tuple[str, str]]:

@@ -15,7 +15,7 @@ from django.http import HttpRequest
 from ffsweb.accounts.models import Project, User
 from ffsweb.audit import services as audit
 
-from . import ending, messages, waiting, wakeup
+from . import ending, messages, tallies, waiting, wakeup
 from .contract import Outcome, Target
 from .errors import Busy, NotPossible
 from .limits import RESEND_AFTER
@@ -122,6 +122,7 @@ def tick() -> int:
     This is what makes the broker expendable: messages may be lost, doubled or flushed. Those that wait for something
     that is free get it here too, should nobody have given it to them.
     """
+    tallies.ticked()
     waiting.serve_late()
     after = timedelta(seconds=RESEND_AFTER)
     due = list(

@@ -171,11 +171,13 @@ def running_reader(operation_id: int) -> Reader | None:
     return None if reader is None or reader.ended.is_set() else reader
 
 
-def reader_of(operation_id: int) -> Reader:
-    """The reader of the operation in this process, started if there is none. One query if it is started.
+def reading() -> int:
+    """How many readers run in this process. No query."""
+    return len(_readers)
 
-    Raises Operation.DoesNotExist.
-    """
+
+def reader_of(operation_id: int) -> Reader:
+    """The reader of the operation in this process, started if there is none: one query. Raises DoesNotExist."""
     if (running := running_reader(operation_id)) is not None:
         return running
     state, revision = Operation.objects.values_list("state", "revision").get(pk=operation_id)

@@ -1,7 +1,9 @@
 """What Prometheus is told. Each application registers what it can tell when it is ready; nothing is counted here.
 
-All figures come from the database at the moment of the question, so every web process tells the same, and a restart
-loses none. Names begin with ``ffsweb_``; moments are UTC epochs in seconds and end with ``_timestamp_seconds``.
+Nearly all figures come from the database at the moment of the question, so every web process tells the same, and a
+restart loses none; those of one process say so in their help. Names begin with ``ffsweb_``; moments are UTC epochs in
+seconds and end with ``_timestamp_seconds``, counters with ``_total``. Labels hold names that people gave to projects,
+nodes, services and certificates, or words of a fixed list; never a number, a message or an address.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -33,6 +35,23 @@ def register(source: Source) -> None:
 def gauge(name: str, text: str, *labels: str) -> GaugeMetricFamily:
     """An empty family ``ffsweb_NAME``; samples are added with the values of its ``labels``, in their order."""
     return GaugeMetricFamily(f"ffsweb_{name}", text, labels=labels)
+
+
+def single(name: str, text: str, value: float) -> GaugeMetricFamily:
+    """A family ``ffsweb_NAME`` without labels, and its one sample."""
+    family = gauge(name, text)
+    family.add_metric([], value)
+    return family
+
+
+def counter(name: str, text: str, *labels: str) -> CounterMetricFamily:
+    """An empty family ``ffsweb_NAME_total``, whose samples only grow."""
+    return CounterMetricFamily(f"ffsweb_{name}", text, labels=labels)
+
+
+def histogram(name: str, text: str, *labels: str) -> HistogramMetricFamily:
+    """An empty family ``ffsweb_NAME``; its samples are cumulative, from the least bound to ``+Inf``."""
+    return HistogramMetricFamily(f"ffsweb_{name}", text, labels=labels)
 
 
 def epoch(moment: datetime) -> float:
