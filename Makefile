@@ -43,8 +43,8 @@ contracts: setup
 migrations: setup
 	$(BIN)/ffs manage makemigrations --check --dry-run
 
-# Many tests watch real processes against the clock, which a busy machine can spoil: what failed is run once more, alone,
-# and the first failure stays in the output.
+# Many tests watch real processes against the clock, which a busy machine can spoil: what failed is run again, alone, at
+# most twice, and the first failure stays in the output.
 FAILED := --last-failed --last-failed-no-failures none
 AGAIN := $(BIN)/pytest -q $(FAILED)
 ON_POSTGRES := $(BIN)/python -m tests.support.postgres $(BIN)/pytest -q
@@ -53,16 +53,16 @@ MAIN_JOB := tests/lab/test_main_path.py tests/lab/test_everyday.py
 
 # What needs no machine of its own runs two at a time.
 test-quick: setup
-	$(BIN)/pytest -q -n 2 -m "not lab and not browser" || $(AGAIN)
+	$(BIN)/pytest -q -n 2 -m "not lab and not browser" || $(AGAIN) || $(AGAIN)
 
 # Nodes and browsers: they wait more than they work, so three files at a time.
 test-machines: setup
-	$(BIN)/pytest -q -n 3 --dist loadfile -m "lab or browser" || $(AGAIN)
+	$(BIN)/pytest -q -n 3 --dist loadfile -m "lab or browser" || $(AGAIN) || $(AGAIN)
 
 # Again, whatever asks for the database, and the main job on nodes.
 test-postgres: setup
-	$(ON_POSTGRES) -n 2 -m "not lab and not browser" --database-only || $(ON_POSTGRES) $(FAILED)
-	$(ON_POSTGRES) $(MAIN_JOB) || $(ON_POSTGRES) $(FAILED)
+	$(ON_POSTGRES) -n 2 -m "not lab and not browser" --database-only || $(ON_POSTGRES) $(FAILED) || $(ON_POSTGRES) $(FAILED)
+	$(ON_POSTGRES) $(MAIN_JOB) || $(ON_POSTGRES) $(FAILED) || $(ON_POSTGRES) $(FAILED)
 
 # A node, a dashboard and a deploy, until Ctrl-C.
 demo: setup

@@ -119,6 +119,9 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["TEST"] = {"NAME": str(DATA / "test.sqlite3")}
 else:
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+    # A process that is frozen within a transaction keeps its rows from nobody for longer than SQLite's time above.
+    _given = DATABASES["default"].setdefault("OPTIONS", {})
+    _given["options"] = f"-c idle_in_transaction_session_timeout=20s {_given.get('options', '')}".rstrip()
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = ENVIRONMENT.redis_url

@@ -10,13 +10,14 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from django.db import InterfaceError, OperationalError, connections
+from django.db import connections
 from django.utils import timezone
 
 from ffsweb.sealed import Secret
 
 from . import linetext
 from .contract import FencePair, OperationView, Target
+from .database import is_away
 from .errors import LeaseLost, Parked
 from .limits import POOL_THREADS
 from .models import Question
@@ -28,8 +29,11 @@ from .writes import Ask, Line, Mark, Progress, StepWrite
 
 Result = TypeVar("Result")
 PROGRESS_INTERVAL = 0.5
-ENDS_THE_RUN = (LeaseLost, Parked, OperationalError, InterfaceError)
-"""What is no result of one target: the lease, a stop, or the database, which the runner waits for."""
+
+
+def ends_the_run(error: Exception) -> bool:
+    """Whether this is no result of one target: the lease, a stop, or the database, which the runner waits for."""
+    return isinstance(error, LeaseLost | Parked) or is_away(error)
 
 
 class StepRecord:
@@ -155,7 +159,7 @@ class Context:
                 self.mark(target, State.RUNNING)
                 return work(target)
             except Exception as error:  # noqa: BLE001 - the result of this target, for the caller to judge
-                if not (self._signal.event.is_set() or isinstance(error, ENDS_THE_RUN)):
+                if not (self._signal.event.is_set() or ends_the_run(error)):
                     self.mark(target, State.FAILED, str(error) or type(error).__name__)
                 return error
             finally:
@@ -165,7 +169,7 @@ class Context:
             results = dict(zip(chosen, pool.map(one, chosen), strict=True))
         self._signal.check()
         for result in results.values():
-            if isinstance(result, ENDS_THE_RUN):
+            if isinstance(result, Exception) and ends_the_run(result):
                 raise result
         return results
 

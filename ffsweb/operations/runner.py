@@ -8,12 +8,13 @@ import uuid
 
 import structlog
 from django.db import Error as DatabaseError
-from django.db import InterfaceError, OperationalError, connections
+from django.db import connections
 from django.utils import timezone
 
 from . import claims, ending, kinds, messages, wakeup
 from .context import Context
 from .contract import Claim, OperationView, Outcome, Target
+from .database import is_away
 from .errors import Cancelled, LeaseLost, Parked, UnknownKind
 from .journal import Journal
 from .lease import LeaseKeeper
@@ -104,7 +105,7 @@ class _Run:
 
         It then goes on from the journal, with a new connection, also if it is to clean up after a cancel.
         """
-        if not isinstance(error, OperationalError | InterfaceError):
+        if not is_away(error):
             return False
         connections.close_all()
         try:

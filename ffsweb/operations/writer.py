@@ -16,8 +16,9 @@ from dataclasses import dataclass
 
 import structlog
 from django.db import Error as DatabaseError
-from django.db import InterfaceError, OperationalError, connections
+from django.db import connections
 
+from .database import is_away
 from .errors import LeaseLost
 from .journal import Journal
 from .limits import BATCH_ITEMS, LOG_INTERVAL, OUTPUT_LINES, QUEUE_ITEMS
@@ -132,16 +133,16 @@ class Writer:
                 self._journal.write(writes)
             except LeaseLost as error:
                 return self._break(error)
-            except (OperationalError, InterfaceError) as error:
+            except (DatabaseError, ValueError) as error:
+                if not is_away(error):
+                    logger.exception("operation_write_refused", operation=self._id)
+                    return self._break(LeaseLost(f"The database refused a write of this run: {error}"))
                 connections.close_all()
                 logger.warning("operation_write_retried", operation=self._id, error=str(error))
                 if not self._good():
                     return self._break(LeaseLost("The database could not be written until the lease ran out."))
                 time.sleep(pause)
                 pause = min(2.0, pause * 2)
-            except (DatabaseError, ValueError) as error:
-                logger.exception("operation_write_refused", operation=self._id)
-                return self._break(LeaseLost(f"The database refused a write of this run: {error}"))
             else:
                 return self._wake()
 

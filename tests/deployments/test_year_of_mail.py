@@ -88,7 +88,7 @@ class Year:
         self.server: MailServer | None = MailServer(self.port)
         self.arrived: list[tuple[int, str, str]] = []
         self.message_ids: list[str] = []
-        self.minute = fleet.project.pk % 6 * 10
+        self.minute = fleet.project.pk % 6 * 10  # when it is looked at
         self.serves: dict[int, Callable[[int], tuple[str, float]]] = {}
         enter(self.port)
 
@@ -96,7 +96,8 @@ class Year:
         """Let the days pass; ``events`` happen before the look of their day."""
         waiting = sorted(events, key=lambda event: event[0])
         for day in range(days):
-            self.clock.move_to(START + day * DAY + timedelta(minutes=self.minute))
+            # Some seconds after midnight also where the minute is none: what is left of a day is less than a day.
+            self.clock.move_to(START + day * DAY + timedelta(minutes=self.minute, seconds=30))
             while waiting and waiting[0][0] <= day:
                 waiting.pop(0)[1]()
             self._mail_server(away=day in SERVER_AWAY)

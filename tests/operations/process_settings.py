@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ffsweb.settings import *  # noqa: F403
-from ffsweb.settings import INSTALLED_APPS
+from ffsweb.settings import DATABASES, INSTALLED_APPS
 
 INSTALLED_APPS = [
     *(app for app in INSTALLED_APPS if app not in {"deployments", "certificates"}),
@@ -11,3 +11,6 @@ INSTALLED_APPS = [
 ]
 ROOT_URLCONF = "ffsweb.operations.urls"
 OPERATIONS_LEASE = 3.0
+
+if DATABASES["default"]["ENGINE"] != "django.db.backends.sqlite3":  # as short, beside such a lease
+    DATABASES["default"]["OPTIONS"]["options"] = "-c idle_in_transaction_session_timeout=4s"

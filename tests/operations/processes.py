@@ -6,11 +6,13 @@ import importlib.util
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -99,6 +101,18 @@ def database_url() -> str:
     return f"postgres://{user}:{password}@{host}:{port}/{configuration['NAME']}"
 
 
+def _can_be_written() -> bool:
+    if connections["default"].vendor != "sqlite":
+        return True
+    with closing(sqlite3.connect(connections["default"].settings_dict["NAME"], timeout=0.2)) as database:
+        try:
+            database.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return False
+        database.rollback()
+        return True
+
+
 class Worker:
     """A Celery worker of its own, as production starts it, on the test's database."""
 
@@ -139,6 +153,15 @@ class Worker:
 
     def send(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
+
+    def freeze(self) -> None:
+        """SIGSTOP; on SQLite where it holds no lock of the database's file, which nobody could take from it."""
+        while True:
+            self.send(signal.SIGSTOP)
+            if _can_be_written():
+                return
+            self.send(signal.SIGCONT)
+            time.sleep(0.02)
 
     def wait(self, seconds: float) -> int:
         return self.process.wait(seconds)

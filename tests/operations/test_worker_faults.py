@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import pytest
 from django.conf import settings
+from django.db import connections
 from django.db.models.functions import Now
 
 from ffsweb.celery import app
@@ -76,7 +77,13 @@ def test_two_workers_that_get_every_message_several_times_run_each_operation_onc
         for number in range(6)
     ]
 
-    at_once = [threading.Thread(target=deliver, args=(ticks, 1)) for _ in range(3)]
+    def beside() -> None:
+        try:
+            deliver(ticks, 1)
+        finally:
+            connections.close_all()
+
+    at_once = [threading.Thread(target=beside) for _ in range(3)]
     for thread in at_once:
         thread.start()
     for thread in at_once:
@@ -107,7 +114,7 @@ def test_a_worker_that_wakes_up_late_writes_no_line_and_moves_no_node(enqueue, s
     old = start_worker()
     operation = enqueue("sample.commands", world=str(world), count=120)
     wait_until(lambda: "did" in world.read_text())
-    old.send(signal.SIGSTOP)
+    old.freeze()
     start_worker()
     wait_until(lambda: ticking() and " 2: " in world.read_text(), seconds=40, what="the other worker's first command")
     old.send(signal.SIGCONT)
