@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import tomllib
 from pathlib import Path
@@ -59,6 +60,13 @@ def test_a_link_that_leads_nowhere_is_found(tmp_path: Path) -> None:
         "[f](../outside.md)\n```\n[g](in-a-listing.md)\n```\n"
     )
     assert [line.split(": ")[0] for line in broken(page, tmp_path / "docs")] == ["gone.md", "#three", "../outside.md"]
+
+
+@pytest.mark.skipif(not shutil.which("shellcheck"), reason="there is no shellcheck here")
+@pytest.mark.parametrize("path", sorted((ROOT / "docs").rglob("*.sh")), ids=lambda path: path.name)
+def test_shellcheck_finds_nothing_in_a_script_of_the_documentation(path: Path) -> None:
+    done = subprocess.run(("shellcheck", str(path)), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
 
 
 def test_every_page_of_the_documentation_is_linked_from_its_index() -> None:

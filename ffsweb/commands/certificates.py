@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import time
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from ffsweb.commands.arguments import Parser, run
 from ffsweb.commands.client import Client, quoted
 from ffsweb.commands.errors import FAILED, UNKNOWN, Ended
-from ffsweb.commands.finding import name_of, service_of
+from ffsweb.commands.finding import certificate_of, name_of, path_of, service_of
 from ffsweb.commands.planning import carry_out, see_through, with_start
-from ffsweb.commands.showing import as_json, printable, say
+from ffsweb.commands.showing import as_json, printable, say, tell
+
+PATIENCE: Final = 90.0
+"""Seconds to wait for a first look. One is taken about a minute after each deploy."""
+AGAIN: Final = 2.0
+"""Seconds before the dashboard is asked again whether it looked."""
 
 
 def cert(arguments: list[str]) -> int:
@@ -47,6 +53,7 @@ def _status(client: Client, given: argparse.Namespace, service: dict[str, Any]) 
     if service["certificate"] is None:
         raise Ended(f"{name_of(service)} has no certificate.")
     wanted = client.get(f"{quoted('projects', service['project'])}/certificates/{service['certificate']}")
+    service = _looked_at(client, service)
     served = service["served"]
     left = (datetime.fromisoformat(wanted["not_after"]) - datetime.now(UTC)).days
     same = bool(served) and served["fingerprint"] == wanted["fingerprint"]
@@ -64,6 +71,18 @@ def _status(client: Client, given: argparse.Namespace, service: dict[str, Any]) 
     return FAILED if left < 0 or (known and not same) else 0 if known else UNKNOWN
 
 
+def _looked_at(client: Client, service: dict[str, Any]) -> dict[str, Any]:
+    """The service once somebody looked since its last deploy, which takes the dashboard a minute; else as it is."""
+    if service["served"] is not None or service["live_release"] is None:
+        return service
+    tell(f"Nobody looked at {name_of(service)} since its last deploy. The dashboard does within a minute: waiting.")
+    end = time.monotonic() + PATIENCE
+    while service["served"] is None and time.monotonic() < end:
+        time.sleep(AGAIN)
+        service = client.get(path_of(service))
+    return service
+
+
 def _live(service: dict[str, Any]) -> int:
     if service["live_release"] is None:
         raise Ended(
@@ -74,12 +93,9 @@ def _live(service: dict[str, Any]) -> int:
 
 def _chosen(client: Client, given: argparse.Namespace, service: dict[str, Any]) -> dict[str, Any]:
     """The one that was named; else the newest that is for all names of the present one and lasts longer."""
-    rows = list(client.pages("/certificates", project=service["project"]))
     if given.certificate:
-        found = [row for row in rows if given.certificate in {str(row["id"]), row["label"], row["fingerprint"]}]
-        if len(found) != 1:
-            raise Ended(f"{service['project']} has {len(found)} certificates {given.certificate!r}; one is needed.")
-        return dict(found[0])
+        return certificate_of(client, service["project"], given.certificate)
+    rows = list(client.pages("/certificates", project=service["project"]))
     present = next((row for row in rows if row["id"] == service["certificate"]), None)
     if present is None:
         raise Ended(f"{name_of(service)} has no certificate to take the place of. Name the new one: --certificate.")

@@ -1,4 +1,4 @@
-"""Which service a command means."""
+"""Which service, and which certificate, a command means."""
 
 from __future__ import annotations
 
@@ -29,6 +29,15 @@ def service_of(client: Client, given: argparse.Namespace) -> dict[str, Any]:
         raise Ended(f"{given.name}@{given.host} is in several projects: {projects}. Say which with --project.")
     found: dict[str, Any] = rows[0]
     return found
+
+
+def certificate_of(client: Client, project: str, name: str) -> dict[str, Any]:
+    """The project's certificate of that number, label or fingerprint. Raises Ended if there is none, or several."""
+    rows = client.pages("/certificates", project=project)
+    found = [row for row in rows if name in {str(row["id"]), row["label"], row["fingerprint"]}]
+    if len(found) != 1:
+        raise Ended(f"{project} has {len(found)} certificates {name!r}; one is needed. Nothing was done.")
+    return dict(found[0])
 
 
 def path_of(service: dict[str, Any]) -> str:

@@ -26,7 +26,10 @@ def with_start(parser: Parser) -> Parser:
 def carry_out(client: Client, given: argparse.Namespace, service: dict[str, Any], **wish: Any) -> int:
     """Make the plan of ``wish``, start it, and with ``--wait`` follow it; the exit code."""
     project = quoted("projects", service["project"])
-    plan = client.post(f"{project}/plans", {"services": [name_of(service)], **wish})
+    asked = {"services": [name_of(service)], **wish}
+    plan = client.post(f"{project}/plans", asked)
+    if plan["refused"] and _read(client, service):
+        plan = client.post(f"{project}/plans", asked)
     _show(plan)
     refusals = [text for target in plan["targets"] for text in target["refusals"]]
     if plan["refused"]:
@@ -51,6 +54,22 @@ def see_through(client: Client, given: argparse.Namespace, operation: dict[str, 
         else:
             say(f"{what}: {coloured(ended['state'].replace('_', ' '), COLOURS.get(ended['state'], ''))}")
     return CODES.get(ended["state"], FAILED)
+
+
+def _read(client: Client, service: dict[str, Any]) -> bool:
+    """Have a node read of which nothing is known, for plans come from readings; False if something is.
+
+    Raises Ended if it cannot be read.
+    """
+    node = quoted("projects", service["project"], "nodes", service["node"])
+    known = client.get(node)
+    if known["read_at"] and not known["read_error"]:
+        return False
+    tell(f"Nothing is known of {service['node']} at the moment: it is read first.")
+    ended = follow(client, client.post(f"{node}/read")["id"], tell_line)
+    if ended["state"] != "succeeded":
+        raise Ended(f"{service['node']} could not be read: {printable(ended['message'])} Nothing was started.")
+    return True
 
 
 def _show(plan: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Final
 from ffsweb.commands.arguments import Parser, run
 from ffsweb.commands.client import Client, quoted
 from ffsweb.commands.errors import Ended, Refused
+from ffsweb.commands.finding import certificate_of
 from ffsweb.commands.showing import as_json, printable, say, tell
 
 _EMPTY: Final = re.compile(r"^([ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)=)[ \t]*$", re.MULTILINE)
@@ -32,6 +33,7 @@ def prepare_parser() -> Parser:
     parser.add_argument("--node", default="", help="the machine's host name")
     parser.add_argument("--address", default="", help="where the dashboard will reach it")
     parser.add_argument("--ports", nargs="*", default=[], help="published ports, such as 443:8443")
+    parser.add_argument("--certificate", default="", help="the service's: its number, label or fingerprint")
     parser.add_argument("--operator-key", default="", metavar="FILE", help="an SSH public key for the user core")
     parser.add_argument("--env", default=".env", metavar="FILE", help="the settings (.env)")
     parser.add_argument("--plain", nargs="*", default=[], metavar="NAME", help="settings that are no secrets")
@@ -90,6 +92,7 @@ def _settings(given: argparse.Namespace) -> str:
 
 def _describe(client: Client, given: argparse.Namespace, project: str, node: str) -> None:
     """Node and service, as far as they are not there."""
+    certificate = certificate_of(client, given.project, given.certificate) if given.certificate else None
     if _missing(client, f"{project}/nodes{quoted(node)}"):
         body: dict[str, Any] = {"name": node, "address": _wanted(given, "address", "Address of the machine")}
         if given.operator_key:
@@ -100,7 +103,10 @@ def _describe(client: Client, given: argparse.Namespace, project: str, node: str
         client.post(f"{project}/nodes", body)
         tell(f"The node {node} was described.")
     if _missing(client, f"{project}/nodes{quoted(node)}/services{quoted(given.name)}"):
-        client.post(f"{project}/nodes{quoted(node)}/services", {"name": given.name, "ports": given.ports})
+        of_service: dict[str, Any] = {"name": given.name, "ports": given.ports}
+        if certificate:
+            of_service["certificate"] = certificate["id"]
+        client.post(f"{project}/nodes{quoted(node)}/services", of_service)
         tell(f"The service {given.name}@{node} was described.")
 
 
