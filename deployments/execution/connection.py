@@ -5,13 +5,16 @@ from __future__ import annotations
 import threading
 from datetime import UTC, datetime
 
+import structlog
+
 from deployments.core.layout import DASHBOARD_USER
 from deployments.models import DashboardKey, Node
 from deployments.models.node import node_key_context
-from ffsweb.remote import Endpoint, Identity, Session, connect
+from ffsweb.remote import Endpoint, Identity, RemoteError, Session, connect
 from ffsweb.sealed import Secret
 from ffsweb.web.keys import worker_opener
 
+logger = structlog.get_logger(__name__)
 CONNECT_SECONDS = 15.0
 
 
@@ -38,8 +41,21 @@ class NodeLogin:
 
         Raises RemoteError, CannotOpen.
         """
+        structlog.contextvars.bind_contextvars(node=self.node.pk)
         key: Secret = worker_opener().open(self._sealed, self._context)
         endpoint = self.endpoint
         if host_keys is not None:
             endpoint = Endpoint(host=endpoint.host, port=endpoint.port, user=endpoint.user, host_keys=host_keys)
-        return connect(endpoint, Identity(private_key=key), timeout=CONNECT_SECONDS, stop=stop)
+        try:
+            session = connect(endpoint, Identity(private_key=key), timeout=CONNECT_SECONDS, stop=stop)
+        except RemoteError as error:
+            _tell("node_not_connected", error=type(error).__name__)
+            raise
+        _tell("node_connected", node_name=self.node.name)
+        return session
+
+
+def _tell(event: str, **more: str) -> None:
+    """A line for each connection of an operation; readings make some every minute, which nobody wants to read."""
+    of_operation = "operation" in structlog.contextvars.get_contextvars()
+    (logger.info if of_operation else logger.debug)(event, **more)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, TypeVar
 
+import structlog
 from django.db import connections
 from django.utils import timezone
 
@@ -165,8 +167,15 @@ class Context:
             finally:
                 connections.close_all()
 
+        def named(target: Target) -> Result | Exception:
+            structlog.contextvars.bind_contextvars(target=target.key)
+            return one(target)
+
+        # Each in a context of its own: what its thread binds to log lines is of this target alone.
+        contexts = [contextvars.copy_context() for _ in chosen]
         with ThreadPoolExecutor(min(POOL_THREADS, len(chosen)), f"operation-{self.operation.id}-node") as pool:
-            results = dict(zip(chosen, pool.map(one, chosen), strict=True))
+            found = pool.map(lambda context, target: context.run(named, target), contexts, chosen)
+            results = dict(zip(chosen, found, strict=True))
         self._signal.check()
         for result in results.values():
             if isinstance(result, Exception) and ends_the_run(result):

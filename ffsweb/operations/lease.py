@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import threading
 import time
 from collections.abc import Callable
@@ -33,7 +34,12 @@ class LeaseKeeper:
         self._renewed = claimed_at
         self._abandon = abandon
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"operation-{claim.operation_id}-lease", daemon=True)
+        self._thread = threading.Thread(
+            target=contextvars.copy_context().run,
+            args=(self._run,),
+            name=f"operation-{claim.operation_id}-lease",
+            daemon=True,
+        )
 
     def start(self) -> None:
         """Start the thread."""

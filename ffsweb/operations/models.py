@@ -98,6 +98,7 @@ class Operation(models.Model):
     cancel_requested_by = models.CharField(max_length=150, blank=True)
     resume_at = models.DateTimeField(null=True, blank=True)
     parked_reason = models.CharField(max_length=255, blank=True)
+    request_id = models.CharField(max_length=64, blank=True, help_text="Of the request that asked for it.")
     revision = models.PositiveIntegerField(default=0, help_text="Counts the changes of state, steps and targets.")
 
     objects = OperationQuerySet.as_manager()

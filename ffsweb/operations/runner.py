@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import time
 import traceback
 import uuid
@@ -10,6 +11,8 @@ import structlog
 from django.db import Error as DatabaseError
 from django.db import connections
 from django.utils import timezone
+
+from ffsweb.web import request_ids
 
 from . import claims, ending, kinds, messages, wakeup
 from .context import Context
@@ -41,7 +44,19 @@ def run(operation_id: int) -> None:
     claimed_at = time.monotonic()
     claim = claims.claim(operation_id, holder=claims.holder_name())
     if claim is not None:
-        _Run(claim, claimed_at).to_its_end()
+        # What is bound to log lines from here on, nodes included, is gone when the run is.
+        contextvars.copy_context().run(_run_named, claim, claimed_at)
+
+
+def _run_named(claim: Claim, claimed_at: float) -> None:
+    names = Operation.objects.values("request_id", "kind").get(pk=claim.operation_id)
+    structlog.contextvars.bind_contextvars(
+        **{request_ids.NAME: names["request_id"]} if names["request_id"] else {},
+        operation=claim.operation_id,
+        kind=names["kind"],
+        attempt=claim.attempt,
+    )
+    _Run(claim, claimed_at).to_its_end()
 
 
 class _Run:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
+import structlog
 from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
@@ -14,6 +15,7 @@ from django.http import HttpRequest
 
 from ffsweb.accounts.models import Project, User
 from ffsweb.audit import services as audit
+from ffsweb.web import request_ids
 
 from . import ending, messages, tallies, waiting, wakeup
 from .contract import Outcome, Target
@@ -24,6 +26,7 @@ from .states import State, Stream
 
 __all__ = ["Busy", "NotPossible", "Target", "cancel", "enqueue", "resume", "tick"]
 
+logger = structlog.get_logger(__name__)
 TICK_BATCH = 500
 
 
@@ -55,12 +58,16 @@ def enqueue(
             title=title[:200],
             params=params,
             plan_hash=plan_hash,
+            request_id=request_ids.current(),
         )
         OperationTarget.objects.bulk_create(
             OperationTarget(operation=operation, key=target.key, label=target.label[:200]) for target in targets
         )
         if waiting.take(operation, holds, wait=wait):
             messages.send_on_commit(operation.pk)
+        transaction.on_commit(
+            partial(logger.info, "operation_asked", operation=operation.pk, kind=kind, project=project.name)
+        )
     return operation
 
 

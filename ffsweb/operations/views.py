@@ -139,6 +139,7 @@ def _situation(request: OperationRequest, operation: Operation) -> dict[str, Any
         "operation": operation,
         "targets": list(operation.targets.all()),
         "steps": [(step, _step_state(step, operation)) for step in steps],
+        "may_see_request": request.role.includes(Role.ADMIN),
         "may_cancel": not operation.finished and request.role.includes(Role.OPERATOR),
         "question": None if operation.finished else operation.questions.open().first(),
         "turn": waiting.turn_of(operation) if operation.state == State.QUEUED else None,

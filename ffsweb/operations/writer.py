@@ -7,6 +7,7 @@ are readers woken. When the database is away, the writer tries again for as long
 
 from __future__ import annotations
 
+import contextvars
 import queue
 import threading
 import time
@@ -59,7 +60,10 @@ class Writer:
         self._lines = lines_before
         self._closed = threading.Event()
         self._thread = threading.Thread(
-            target=self._run, name=f"operation-{journal.claim.operation_id}-writer", daemon=True
+            target=contextvars.copy_context().run,
+            args=(self._run,),
+            name=f"operation-{journal.claim.operation_id}-writer",
+            daemon=True,
         )
 
     def start(self) -> None:

@@ -120,8 +120,7 @@ def run(arguments: list[str]) -> int:
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=bool(values.trusted_proxies),
-        forwarded_allow_ips=list(values.trusted_proxies),
+        proxy_headers=False,  # ffsweb.asgi does it, so that the request's id is chosen before
         timeout_graceful_shutdown=GRACE,
     )
     with _listening(values.host, values.port) as listener, contextlib.suppress(KeyboardInterrupt):

@@ -1,0 +1,117 @@
+"""One id for each request, in every log line of it, in its answer, and in the operation that it asks for.
+
+A proxy may name the id (``X-Request-ID``), so that its log and ours can be read together: it counts only from an
+address of FFSWEB_TRUSTED_PROXIES, once, and if it is of the form; otherwise anybody could write into our logs, or
+have two requests look like one. In all other cases an id is made.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from inspect import iscoroutinefunction
+from typing import Any, Final
+
+import structlog
+from asgiref.sync import markcoroutinefunction
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+logger = structlog.get_logger(__name__)
+
+HEADER: Final = "X-Request-ID"
+NAME: Final = "request"
+"""What log lines call it."""
+SCOPE: Final = "ffsweb.request_id"
+_FORM: Final = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._-]{7,63}")
+_QUIET: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+Application = Callable[..., Awaitable[None]]
+
+
+def current() -> str:
+    """The id of the request under way, in a worker that of the request that asked for the operation; "" if none."""
+    return str(structlog.contextvars.get_contextvars().get(NAME, ""))
+
+
+class RequestIds:
+    """An ASGI application before ``application``: chooses the id as long as the proxy is still known as the peer."""
+
+    def __init__(self, application: Application, trusted: Iterable[str]) -> None:
+        self._application = application
+        self._trusted = tuple(ipaddress.ip_network(network) for network in trusted)
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        """One request."""
+        if scope["type"] == "http":
+            scope = {**scope, SCOPE: self._named(scope) or new()}
+        await self._application(scope, receive, send)
+
+    def _named(self, scope: dict[str, Any]) -> str:
+        """What a trusted proxy calls the request; "" if it does not, or not in the form."""
+        if not self._trusts(scope.get("client")):
+            return ""
+        found = [value for name, value in scope["headers"] if name == HEADER.lower().encode()]
+        return found[0].decode("ascii") if len(found) == 1 and _FORM.fullmatch(found[0]) else ""
+
+    def _trusts(self, client: tuple[str, int] | None) -> bool:
+        try:
+            address = ipaddress.ip_address(client[0] if client else "")
+        except ValueError:  # a unix socket has none
+            return False
+        return any(address in network for network in self._trusted)
+
+
+def new() -> str:
+    """A fresh id: 16 hexadecimal digits."""
+    return secrets.token_hex(8)
+
+
+class RequestId:
+    """The outermost middleware: every line that is logged within carries the id, and the answer does.
+
+    A request that may change something, or that failed, is a line of its own: the name of its view and no path, since
+    some paths hold what lets somebody in.
+    """
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        self.get_response = get_response
+        self._async = iscoroutinefunction(get_response)
+        if self._async:
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> Any:
+        if self._async:
+            return self._later(request)
+        name, began = _id_of(request), time.monotonic()
+        with structlog.contextvars.bound_contextvars(**{NAME: name}):
+            return _told(request, self.get_response(request), name, began)
+
+    async def _later(self, request: HttpRequest) -> HttpResponseBase:
+        name, began = _id_of(request), time.monotonic()
+        with structlog.contextvars.bound_contextvars(**{NAME: name}):
+            return _told(request, await self.get_response(request), name, began)
+
+
+def _id_of(request: HttpRequest) -> str:
+    return str(getattr(request, "scope", {}).get(SCOPE) or new())
+
+
+def _told(request: HttpRequest, response: HttpResponseBase, name: str, began: float) -> HttpResponseBase:
+    response.headers[HEADER] = name
+    if request.method not in _QUIET or response.status_code >= 500:
+        match = request.resolver_match
+        logger.info(
+            "request_answered",
+            method=request.method,
+            view=match.view_name if match else "",
+            status=response.status_code,
+            seconds=round(time.monotonic() - began, 3),
+        )
+    return response
