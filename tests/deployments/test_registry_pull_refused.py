@@ -22,6 +22,7 @@ from ffsweb.operations.models import Operation
 from tests.deployments.fleet import Fleet, run
 from tests.deployments.registry_server import Registry, known, nothing_is_left, pull, registry
 from tests.oci.images import OCI_MANIFEST, Picture
+from tests.support.threads import beside
 
 __all__ = ["known", "registry"]
 
@@ -167,7 +168,7 @@ def test_a_registry_that_stalls_is_given_up(
             assert ended.state == "failed"
             assert "sent nothing for" in ended.message
         else:
-            worker = threading.Thread(target=run, args=(operation,))
+            worker = beside(run, operation)
             worker.start()
             assert reached.wait(60)
             operations.cancel(operation, actor=fleet.alice)

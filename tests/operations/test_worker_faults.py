@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import signal
-import threading
 import time
 from datetime import timedelta
 
 import pytest
 from django.conf import settings
-from django.db import connections
 from django.db.models.functions import Now
 
 from ffsweb.celery import app
 from ffsweb.operations import services, wakeup
 from ffsweb.operations.limits import TAKEOVERS
 from ffsweb.operations.models import Hold, Operation, Wish
+from tests.support.threads import beside
 
 from .outcome import lines_of, state_of, ticking
 from .processes import wait_until
@@ -77,13 +76,7 @@ def test_two_workers_that_get_every_message_several_times_run_each_operation_onc
         for number in range(6)
     ]
 
-    def beside() -> None:
-        try:
-            deliver(ticks, 1)
-        finally:
-            connections.close_all()
-
-    at_once = [threading.Thread(target=beside) for _ in range(3)]
+    at_once = [beside(deliver, ticks, 1) for _ in range(3)]
     for thread in at_once:
         thread.start()
     for thread in at_once:
