@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from benchmarks.push.pages import Watched
+from benchmarks.push.priority import last
 from benchmarks.push.product import Dashboard, Place
 from benchmarks.push.results import Many
 from tests.lab import network
@@ -48,7 +49,7 @@ def _measure(dashboard: Dashboard, lab: Lab, built: Built, places: list[Place], 
     connections.close_all()
     os.sync()
     before = _sent(lab, places)
-    with Watched(dashboard.installation) as pages:
+    with last(lab), Watched(dashboard.installation) as pages:
         DROP_CACHES.write_text("1\n")
         pages.begin()
         began = time.monotonic()

@@ -22,7 +22,9 @@ def main(operation: str) -> None:
     from benchmarks.push import stage_kind
     from ffsweb.operations import runner
     from ffsweb.operations.models import Operation
+    from ffsweb.runtime.worker import stand_back
 
+    stand_back()
     stage_kind.install()
     before, read = _memory("VmRSS"), _reads()
     Path("/proc/self/clear_refs").write_text("5\n")  # begin a new peak (proc(5))

@@ -156,8 +156,9 @@ def many_table(results: Results) -> str:
     )
     legend = (
         "\n\nThe page cache was dropped before, and what is made of the image once was made. Nodes and dashboard "
-        "share this machine, so the time is theirs together. *Read* is by all calls, sockets included; *page* is how "
-        "long the log-in page took meanwhile, the median and what one of a hundred exceeds. Targets: nothing fails, "
+        "share this machine, so the time is theirs together; the nodes come last for its processors, since in life "
+        "they have their own. *Read* is by all calls, sockets included; *page* is how long the log-in page took "
+        "meanwhile, the median and what one of a hundred exceeds. Targets: nothing fails, "
         "1.5 × the image read from disk and the image's size of memory at most, and a page within a second."
     )
     return table(head, rows) + legend

@@ -17,11 +17,21 @@ LOOK: Final = 1.0
 """Seconds between looks at the pool's answer, at most."""
 
 
+NICE: Final = 5
+"""How much later than the web process this one gets a processor that both want: who opens a page waits for it."""
+
+
+def stand_back() -> None:
+    """Let the pages go first (nice(2)); what this process starts does so too."""
+    os.nice(NICE)
+
+
 def run(arguments: list[str]) -> int:
     """Take messages until a signal comes; returns Celery's exit code."""
     if arguments:
         refuse("ffs worker takes no arguments.")
     heartbeat = Heartbeat.taken_from(os.environ)
+    stand_back()
     load_safely("worker")
     from celery import signals
     from celery.exceptions import SecurityWarning

@@ -58,6 +58,8 @@ def test_it_starts_everything_answers_survives_a_crash_and_a_hang_and_stops(inst
 
     before = installation.pids()
     assert set(before) == {"valkey", "web", "worker", "beat"}
+    web, worker = (os.getpriority(os.PRIO_PROCESS, before[name]) for name in ("web", "worker"))
+    assert worker - web == 5 or worker == 19  # the pages go first
     mark = len(installation.log.read_text())
     os.kill(before["worker"], signal.SIGKILL)
     installation.wait_for("worker: restart at once", start=mark)
