@@ -67,6 +67,7 @@ class Environment:
     keep_images_days: int
     bandwidth: int
     dashboard_addresses: tuple[str, ...]
+    webhook_private: tuple[str, ...]
     metrics_token: str
     metrics_addresses: tuple[str, ...]
     log_format: str
@@ -117,6 +118,7 @@ def read(variables: Mapping[str, str], *, base: Path, uid: int, pid: int) -> Env
         keep_images_days=_number(env, "FFSWEB_KEEP_IMAGES_DAYS", 30, least=1),
         bandwidth=_rate(env, "FFSWEB_BANDWIDTH"),
         dashboard_addresses=_networks(env, "FFSWEB_DASHBOARD_ADDRESSES"),
+        webhook_private=_networks(env, "FFSWEB_WEBHOOK_PRIVATE"),
         metrics_token=_token(env, "FFSWEB_METRICS_TOKEN"),
         metrics_addresses=_networks(env, "FFSWEB_METRICS_ADDRESSES"),
         log_format=_choice(env, "FFSWEB_LOG_FORMAT", ("console", "json"), "json" if production else "console"),

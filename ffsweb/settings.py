@@ -33,6 +33,7 @@ FORMS_LIMIT = ENVIRONMENT.forms_limit
 KEEP_OPERATIONS_DAYS, KEEP_OPERATIONS = ENVIRONMENT.keep_operations_days, ENVIRONMENT.keep_operations
 KEEP_RELEASES, KEEP_IMAGES_DAYS = ENVIRONMENT.keep_releases, ENVIRONMENT.keep_images_days
 BANDWIDTH = ENVIRONMENT.bandwidth
+WEBHOOK_PRIVATE = list(ENVIRONMENT.webhook_private)
 METRICS_TOKEN, METRICS_ADDRESSES = ENVIRONMENT.metrics_token, list(ENVIRONMENT.metrics_addresses)
 DASHBOARD_ADDRESSES = list(ENVIRONMENT.dashboard_addresses)
 _TESTING = PROCESS == "test"
@@ -64,6 +65,7 @@ INSTALLED_APPS = [
     "ffsweb.audit",
     "ffsweb.operations",
     "ffsweb.notify",
+    "ffsweb.webhooks",
     "ffsweb.rest",
     "ffsweb.web",
     "certificates",

@@ -14,6 +14,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("operations/", include("ffsweb.operations.urls")),
     path("system/", include("ffsweb.accounts.system_urls")),
     path("", include("ffsweb.notify.urls")),
+    path("", include("ffsweb.webhooks.urls")),
     path("", include("ffsweb.audit.urls")),
     path("account/", include("ffsweb.accounts.urls")),
     path("api/", include("ffsweb.api")),

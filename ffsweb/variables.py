@@ -60,6 +60,11 @@ VARIABLES: Final = (
         "any",
         "Addresses or networks from which the dashboard reaches nodes: machine files let SSH in from these alone.",
     ),
+    Variable(
+        "FFSWEB_WEBHOOK_PRIVATE",
+        "none",
+        "Addresses or networks, by commas, that webhooks may reach though they are private, and by plain http too.",
+    ),
     Variable("FFSWEB_METRICS_TOKEN", "none", "What Prometheus sends to read `/metrics`; at least 20 characters."),
     Variable(
         "FFSWEB_METRICS_ADDRESSES",

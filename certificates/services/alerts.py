@@ -18,6 +18,7 @@ from ffsweb.notify import kinds
 from ffsweb.notify.letter import one_line
 from ffsweb.notify.outbox import queue
 from ffsweb.notify.recipients import recipients
+from ffsweb.webhooks.outbox import announce
 
 from . import gap
 from .expiry_letter import News, letter
@@ -94,7 +95,28 @@ def tell(project: Project, now: datetime) -> int:
                 kind=KIND.name,
                 project=project,
             )
+            announce(
+                "certificate.alert",
+                lambda: _event(told),
+                key=_key(project, told),
+                project=project,
+                path=lambda: reverse("certificates:alerts", args=[project.name]),
+            )
     return len(told)
+
+
+def _event(told: Iterable[tuple[News, int]]) -> dict[str, object]:
+    """What webhooks are told."""
+    rows = [
+        {
+            "kind": str(news.subject.kind),
+            "label": news.subject.label,
+            "facts": news.subject.facts,
+            "over": news.word.over,
+        }
+        for news, _ in told
+    ]
+    return {"alerts": rows}
 
 
 def _missing(known: dict[tuple[str, str], Alert], subjects: Iterable[Subject]) -> list[Subject]:

@@ -1,4 +1,7 @@
-"""The mails about services and nodes in trouble. They hold no text that a service wrote: it may print a secret."""
+"""The mails and webhooks about services and nodes in trouble.
+
+They hold no text that a service wrote: it may print a secret.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from ffsweb.notify.letter import Letter
 from ffsweb.notify.outbox import queue
 from ffsweb.notify.recipients import recipients
 from ffsweb.web.measures import span_in_words
+from ffsweb.webhooks.outbox import announce
 
 if TYPE_CHECKING:
     from deployments.core.episodes import Episode
@@ -49,6 +53,7 @@ def begins(row: Node | Service) -> None:
             path=row.get_absolute_url(),
         )
     _send(row, letter, f"{_key(row)}:{since}:begins")
+    _announce(row, "degraded" if isinstance(row, Service) else "unreachable", since, row.trouble)
 
 
 def ends(row: Node | Service, was: Episode, at: float) -> None:
@@ -68,12 +73,30 @@ def ends(row: Node | Service, was: Episode, at: float) -> None:
         path=row.get_absolute_url(),
     )
     _send(row, letter, f"{_key(row)}:{_moment(began)}:ends")
+    _announce(row, "recovered", _moment(began), was.reason)
 
 
 def _send(row: Node | Service, letter: Letter, key: str) -> None:
     kind = SERVICE if isinstance(row, Service) else NODE
     to = recipients(row.project, kind.name)
     queue(letter, to=to, key=key, kind=kind.name, project=row.project)
+
+
+def _announce(row: Node | Service, what: str, since: str, reason: str) -> None:
+    """The same for webhooks. One query without any."""
+
+    def data() -> dict[str, object]:
+        node = row.node if isinstance(row, Service) else row
+        return {
+            "node": node.name,
+            **({"service": row.name} if node is not row else {}),
+            "since": since,
+            "reason": reason,
+        }
+
+    kind = SERVICE if isinstance(row, Service) else NODE
+    key = f"{_key(row)}:{since}:{what}"
+    announce(f"{kind.name}.{what}", data, key=key, project=row.project, path=row.get_absolute_url)
 
 
 def _place(row: Node | Service) -> tuple[tuple[str, str], ...]:

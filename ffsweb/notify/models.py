@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from datetime import datetime
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -11,6 +10,8 @@ from django.db import models
 from django.db.models.functions import Lower
 
 from ffsweb.accounts.models import Project, User
+
+from .outgoing import Outgoing, OutgoingQuerySet
 
 
 class Tls(models.TextChoices):
@@ -48,26 +49,8 @@ def new_message_id() -> str:
     return f"<{uuid.uuid4().hex}@{host if ':' not in host else 'localhost'}>"
 
 
-class MessageQuerySet(models.QuerySet["Message"]):
-    """Sets of mails."""
-
-    def queued(self) -> MessageQuerySet:
-        """Those that were neither sent nor given up."""
-        return self.filter(state=Message.State.QUEUED)
-
-    def due(self, now: datetime) -> MessageQuerySet:
-        """Those to be tried now, and that no worker has in its hands."""
-        free = models.Q(claimed_until=None) | models.Q(claimed_until__lt=now)
-        return self.queued().filter(free, next_at__lte=now)
-
-
-class Message(models.Model):
+class Message(Outgoing):
     """One mail to one person. ``key`` names the event: nobody is mailed of it twice."""
-
-    class State(models.TextChoices):
-        QUEUED = "queued", "Waiting"
-        SENT = "sent", "Sent"
-        GIVEN_UP = "given_up", "Given up"
 
     project = models.ForeignKey(Project, null=True, on_delete=models.SET_NULL, related_name="+")
     kind = models.CharField(max_length=20)
@@ -77,21 +60,11 @@ class Message(models.Model):
     text = models.TextField()
     html = models.TextField()
     message_id = models.CharField(max_length=255, unique=True, default=new_message_id)
-    created_at = models.DateTimeField()
-    state = models.CharField(max_length=8, choices=State.choices, default=State.QUEUED)
-    attempts = models.PositiveIntegerField(default=0)
-    next_at = models.DateTimeField()
-    give_up_at = models.DateTimeField()
-    claim = models.CharField(max_length=32, blank=True)
-    claimed_until = models.DateTimeField(null=True)
     waits_for_server = models.BooleanField(
         default=False, help_text="The last attempt failed at the server, not at this mail."
     )
-    last_error = models.TextField(blank=True)
-    tried_at = models.DateTimeField(null=True)
-    sent_at = models.DateTimeField(null=True)
 
-    objects = MessageQuerySet.as_manager()
+    objects = OutgoingQuerySet.as_manager()
 
     class Meta:
         ordering = ["-pk"]

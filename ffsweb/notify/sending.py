@@ -8,13 +8,12 @@ have the same Message-ID. Nowhere can one be lost: what is not marked is tried a
 from __future__ import annotations
 
 import time
-import uuid
 from contextlib import ExitStack
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import structlog
-from django.db.models import F, Q
+from django.db.models import Q
 from django.utils import timezone
 
 from ffsweb.operations.stopping import process
@@ -38,8 +37,6 @@ SECONDS = 60.0
 """Mails of one tick, and how long it goes on: the next one does the rest."""
 FRESH = timedelta(minutes=30)
 """Who gets a mail was decided when it was written; one that is older is looked at once more."""
-CLAIM = timedelta(minutes=10)
-"""Longer than the slowest server takes for one mail."""
 
 
 def send_due() -> int:
@@ -72,7 +69,7 @@ class _Tick:
             for pk in due:
                 if process.stopping or time.monotonic() >= until:
                     break
-                message = claim(pk, timezone.now())
+                message = Message.objects.select_related("project").claim(pk, timezone.now())
                 if message is not None and not self._send(message, stack):
                     break
         return self._sent
@@ -116,15 +113,6 @@ def _look_at_who(message: Message) -> None:
         raise Refused(f"{message.address} belongs to nobody in {message.project.name} any more.")
     if message.project is None and message.key.startswith(digest.OF_USER) and (why := digest.gone_by(message, now)):
         raise Refused(why)
-
-
-def claim(pk: int, now: datetime) -> Message | None:
-    """Take one mail that is due, by compare-and-swap; None if another worker has it. Two queries."""
-    token = uuid.uuid4().hex
-    taken = Message.objects.due(now).filter(pk=pk).update(
-        claim=token, claimed_until=now + CLAIM, tried_at=now, attempts=F("attempts") + 1
-    )  # fmt: skip
-    return Message.objects.select_related("project").filter(claim=token).first() if taken else None
 
 
 def _keep(

@@ -17,7 +17,7 @@ from .loglines import add_line, last_number
 from .models import Operation, OperationTarget, Question
 from .states import State, Stream, may_follow, of_target_at_the_end, severity
 
-__all__ = ["EndHook", "add_line", "end_hooks", "finish", "last_number", "park"]
+__all__ = ["AskHook", "EndHook", "add_line", "ask_hooks", "end_hooks", "finish", "last_number", "park"]
 
 EndHook = Callable[[Operation, Outcome], None]
 
@@ -26,6 +26,11 @@ end_hooks: list[EndHook] = []
 its targets are settled. What a hook writes is kept with the end, or neither is; so it waits for nothing, and raises
 only what the database does. Apps append theirs in ``AppConfig.ready()``.
 """
+
+AskHook = Callable[[Operation, Question], None]
+
+ask_hooks: list[AskHook] = []
+"""Each is told, inside the transaction, of a question that has just been asked; the same counts for them."""
 
 
 def finish(operation: Operation, outcome: Outcome) -> None:

@@ -122,11 +122,13 @@ class Journal:
         ending.park(operation, reason=park.reason, seconds=park.seconds, question=park.question)
 
     def _write_ask(self, operation: Operation, ask: Ask) -> None:
-        Question.objects.get_or_create(
+        question, is_new = Question.objects.get_or_create(
             operation=operation,
             name=ask.name,
             defaults={"text": ask.text, "choices": ask.choices, "default": ask.default, "due_at": ask.due_at},
         )
+        for hook in ending.ask_hooks if is_new else ():
+            hook(operation, question)
 
     def _write_finish(self, operation: Operation, finish: Finish) -> None:
         ending.finish(operation, finish.outcome)

@@ -48,6 +48,7 @@ PROJECT = (
     _tab("deployments:settings", "Settings", "adjustments", "settings"),
     _tab("projects:members", "Members", "users", "members", "tokens"),
     _tab("notify:project", "Notifications", "bell", "notifications"),
+    _tab("webhooks:project", "Webhooks", "bolt", "webhooks", admins_only=True),
     _tab("audit:project", "Audit", "list-check", "audit", admins_only=True),
 )
 RELEASES = (
@@ -60,6 +61,7 @@ SYSTEM = (
     _tab("system:people", "People", "users", "people", "invite", "links"),
     _tab("deployments:store", "Image store", "package", "store"),
     _tab("notify:mail", "Mail", "mail", "mail"),
+    _tab("webhooks:system", "Webhooks", "bolt", "webhooks"),
     _tab("deployments:retention", "Retention", "eraser", "retention"),
     _tab("audit:all", "Audit", "list-check", "audit"),
 )

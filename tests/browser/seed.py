@@ -44,7 +44,7 @@ from ffsweb.accounts.memberships import add_member
 from ffsweb.accounts.models import Membership, Role, User
 from ffsweb.accounts.projects import create_project
 from ffsweb.audit.services import record
-from tests.browser import seed_access, seed_mail, seed_operations, seed_registry, seed_served
+from tests.browser import seed_access, seed_mail, seed_operations, seed_registry, seed_served, seed_webhooks
 from tests.browser.seed_facts import GIGABYTE, heartbeats, node_facts, service_facts
 from tests.certificates.material import authority, intermediate, issue, server
 from tests.deployments.fleet import Fleet
@@ -75,7 +75,8 @@ def main() -> None:
     empty = create_project(actor=root, name="empty-one", title="Nothing in here yet")
     add_member(empty, actor=root, username="alice", role=Role.ADMIN)
     _many(root)
-    print(json.dumps({**seeded, "join": invited.token, "new_password": reset.token}))
+    hooks = seed_webhooks.webhooks(fleet)
+    print(json.dumps({**seeded, "webhooks": hooks, "join": invited.token, "new_password": reset.token}))
 
 
 def _serbest(fleet: Fleet, directory: Path) -> dict[str, Any]:

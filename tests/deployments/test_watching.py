@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,6 +19,7 @@ from ffsweb.notify.models import Message, Muted
 from ffsweb.operations.models import Hold
 from ffsweb.operations.services import Target, enqueue
 from ffsweb.remote.fake import HOST_KEY
+from ffsweb.webhooks.models import Delivery, Endpoint
 from tests.deployments.facts import node_facts, service_facts, taken
 from tests.deployments.fleet import Fleet
 from tests.deployments.push_site import Site
@@ -95,6 +97,21 @@ def test_one_restart_is_told_to_nobody(watched: Watched) -> None:
     watched.read(active="activating", sub="auto-restart", restarts=1)
     watched.read(5, restarts=1)
     assert (watched.mails(), watched.service.trouble_since) == ([], None)
+
+
+def test_webhooks_are_told_of_trouble_and_of_its_end(watched: Watched) -> None:
+    project = watched.fleet.project
+    names = ["service.degraded", "service.recovered", "node.unreachable", "node.recovered"]
+    Endpoint.objects.create(project=project, url="https://hooks.example.org/", events=names, sealed_secret=b"")
+    watched.read(3)
+    watched.read(restarts=4)
+    watched.read(20, restarts=4)
+    watched.read(12, error=NOTHING_LISTENS)
+    watched.read(4, restarts=4)
+    told = [json.loads(body) for body in Delivery.objects.order_by("pk").values_list("body", flat=True)]
+    assert [each["type"] for each in told] == names
+    assert told[0]["data"]["service"] == "www" and told[0]["data"]["reason"].startswith("It was restarted 4 times")
+    assert told[2]["data"]["node"] == "node-a" and "service" not in told[2]["data"]
 
 
 def test_what_an_operator_stopped_is_not_degraded(watched: Watched) -> None:

@@ -18,6 +18,7 @@ from ffsweb.notify import outbox, sending, services
 from ffsweb.notify.letter import Letter
 from ffsweb.notify.models import Message
 from ffsweb.notify.outbox import queue
+from ffsweb.notify.outgoing import CLAIM
 from ffsweb.operations.stopping import process
 
 from .conftest import Serving, enter
@@ -255,9 +256,9 @@ def test_a_mail_in_the_hands_of_a_worker_that_was_killed_is_sent_when_its_claim_
     mail_server: MailServer, clock: Traveller
 ) -> None:
     put()
-    assert sending.claim(Message.objects.get().pk, START) is not None
-    assert sending.claim(Message.objects.get().pk, START) is None
-    clock.shift(sending.CLAIM - timedelta(seconds=1))
+    assert Message.objects.claim(Message.objects.get().pk, START) is not None
+    assert Message.objects.claim(Message.objects.get().pk, START) is None
+    clock.shift(CLAIM - timedelta(seconds=1))
     assert sending.send_due() == 0
     clock.shift(timedelta(seconds=2))
     assert sending.send_due() == 1
@@ -267,8 +268,8 @@ def test_a_doubled_mail_has_the_same_message_id(mail_server: MailServer, clock: 
     """The worker dies after the server took the mail and before the row says so."""
     put()
     sending.send_due()
-    Message.objects.update(state="queued", claim="dead", claimed_until=START + sending.CLAIM)
-    clock.shift(sending.CLAIM + timedelta(seconds=1))
+    Message.objects.update(state="queued", claim="dead", claimed_until=START + CLAIM)
+    clock.shift(CLAIM + timedelta(seconds=1))
     sending.send_due()
     ids = [mail["Message-ID"] for _, mail in mail_server.taken]
     assert len(ids) == 2

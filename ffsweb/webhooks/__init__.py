@@ -1,0 +1,1 @@
+"""Webhooks: what happened, posted to addresses that an admin entered, signed as Standard Webhooks has it."""
