@@ -28,7 +28,8 @@ def prepare(arguments: list[str]) -> int:
 def prepare_parser() -> Parser:
     """Its arguments."""
     parser = Parser("prepare", prepare.__doc__ or "")
-    parser.add_argument("--project", required=True, help="the project; it has to be there")
+    parser.add_argument("--project", required=True, help="the project")
+    parser.add_argument("--create", action="store_true", help="make the project if there is none of that name")
     parser.add_argument("--name", required=True, help="the service's name, such as www")
     parser.add_argument("--node", default="", help="the machine's host name")
     parser.add_argument("--address", default="", help="where the dashboard will reach it")
@@ -44,13 +45,16 @@ def prepare_parser() -> Parser:
 
 def _prepare(client: Client, given: argparse.Namespace) -> int:
     project = quoted("projects", given.project)
-    client.get(project)
+    new = _is_new(client, given, project)
     text = _settings(given)
     node = _wanted(given, "node", "Host name of the machine")
     files = [Path(given.out) / f"ffs.{kind}" for kind in ("bu", "ign")]
     there = [str(file) for file in files if file.exists()]
     if there and not given.yes and not _agreed(f"Write over {' and '.join(there)}?"):
         raise Ended(f"{there[0]} is there. Nothing was done: say --yes to write over it, or --out.")
+    if new:
+        client.post("/projects", {"name": given.project})
+        tell(f"The project {given.project} was made.")
     _describe(client, given, project, node)
     if text:
         names = client.post(f"{project}/settings", {"text": text, "plain": given.plain})["names"]
@@ -67,6 +71,18 @@ def _prepare(client: Client, given: argparse.Namespace) -> int:
     for way in ways:
         say(f"\n{way['title']}. {way['why']}\n\n{way['command']}")
     return 0
+
+
+def _is_new(client: Client, given: argparse.Namespace, project: str) -> bool:
+    """Whether the project is to be made. Raises Refused if it is not there and nobody wants that."""
+    try:
+        client.get(project)
+    except Refused as error:
+        question = f"There is no project {given.project}, or the token is not for it. Make it?"
+        if error.status != 404 or not (given.create or (not given.yes and _agreed(question))):
+            raise
+        return True
+    return False
 
 
 def _settings(given: argparse.Namespace) -> str:

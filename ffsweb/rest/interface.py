@@ -111,9 +111,8 @@ class Interface(NinjaAPI):
         schema["components"].setdefault("schemas", {})["Problem"] = PROBLEM
         for methods in schema["paths"].values():
             for method, operation in methods.items():
-                role = self._needs[operation["operationId"]][method.upper()].role
                 operation["security"] = [{"token": []}]
-                operation["x-role"] = role.value if role else "any"
+                operation["x-role"] = self._needs[operation["operationId"]][method.upper()].words
                 if method == "post" and operation["operationId"] not in self._unstored:
                     operation["parameters"].append(KEY)
                 operation["responses"]["default"] = {

@@ -5,13 +5,16 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from ninja import Query, Router, Schema
+from ninja import Field, Query, Router, Schema
 
+from ffsweb.accounts import projects
+from ffsweb.accounts.forms import ProjectForm
 from ffsweb.accounts.models import Project, Role
 
 from .caller import Call
+from .checking import Body, checked
 from .paging import Page, Paging, page
-from .rights import any_token, needs
+from .rights import administrators, any_token, needs
 
 router = Router(tags=["projects"])
 
@@ -24,6 +27,13 @@ class Me(Schema):
     role: str
     project: str | None
     expires_at: datetime
+
+
+class NewProject(Body):
+    """A project to be made."""
+
+    name: str = Field(description="Lower-case letters, digits and hyphens. It never changes.")
+    title: str = ""
 
 
 class ProjectShape(Schema):
@@ -55,6 +65,16 @@ def me(request: Call) -> dict[str, Any]:
 def list_projects(request: Call, paging: Query[Paging]) -> dict[str, Any]:
     """In the order in which they were made."""
     return page(request.caller.projects(), paging, lambda row: _shape(row, request.caller.admitted.role_in(row)))
+
+
+@router.post("/projects", response={201: ProjectShape}, summary="Make a project")
+@administrators
+def make_project(request: Call, sent: NewProject) -> dict[str, Any]:
+    """The token's maker is its first admin."""
+    form = ProjectForm(sent.dict())
+    checked(form)
+    made = projects.create_project(actor=request.user, **form.cleaned_data, request=request)
+    return _shape(made, Role.ADMIN)
 
 
 @router.get("/projects/{project}", response=ProjectShape, summary="One project")

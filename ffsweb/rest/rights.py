@@ -13,17 +13,26 @@ from ffsweb.accounts.access import FindProject
 from ffsweb.accounts.models import Project, Role
 from ffsweb.web.problems import Problem
 
-from .caller import caller_of
+from .caller import Caller, caller_of
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """The lowest role in the project of the address; None where any token does, and rows are chosen by it."""
+    """The lowest role in the project of the address; None where any token does, and rows are chosen by it.
+
+    ``administrator``: the token's maker has to be one of the installation, and the token for all that he may do.
+    """
 
     role: Role | None
     of: FindProject | None = None
+    administrator: bool = False
+
+    @property
+    def words(self) -> str:
+        """As the API's description says it: a role, "any" or "administrator"."""
+        return "administrator" if self.administrator else self.role.value if self.role else "any"
 
 
 def needs(role: Role, *, of: FindProject | None = None) -> Callable[[Function], Function]:
@@ -37,6 +46,11 @@ def needs(role: Role, *, of: FindProject | None = None) -> Callable[[Function], 
 def any_token(function: Function) -> Function:
     """For every token that counts; the function shows only what belongs to ``request.caller.projects()``."""
     return _marked(function, Needs(None))
+
+
+def administrators(function: Function) -> Function:
+    """For tokens of administrators of the installation that are for all projects and have the role admin."""
+    return _marked(function, Needs(None, administrator=True))
 
 
 def unstored(function: Function) -> Function:
@@ -71,11 +85,22 @@ def admitting(by_method: Mapping[str, Needs]) -> Callable[[HttpRequest, dict[str
         request.user = caller.user
         request.token_name = caller.admitted.token.name  # type: ignore[attr-defined]
         needed = by_method.get(request.method or "")
+        if needed is not None and needed.administrator:
+            _admit_administrator(caller)
         if needed is not None and needed.role is not None:
             _admit_to_project(request, kwargs, needed)
         return None
 
     return admit
+
+
+def _admit_administrator(caller: Caller) -> None:
+    token = caller.admitted.token
+    if not (caller.user.is_administrator and token.project_id is None and caller.admitted.role is Role.ADMIN):
+        raise PermissionDenied(
+            "This takes an administrator of the installation, and a token of his for all projects with the role "
+            f"{Role.ADMIN.label}. Nothing was done."
+        )
 
 
 def _admit_to_project(request: Any, kwargs: dict[str, Any], needed: Needs) -> None:

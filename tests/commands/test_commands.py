@@ -13,7 +13,7 @@ from django.db import connections
 
 from deployments.models import Service
 from ffsweb.accounts import tokens
-from ffsweb.accounts.models import AccessToken, Role
+from ffsweb.accounts.models import AccessToken, Project, Role, User
 from ffsweb.commands import completion, showing, uploading
 from ffsweb.operations.models import LogLine, Operation
 from ffsweb.remote.keys import generate
@@ -145,6 +145,33 @@ def test_a_machine_is_prepared_from_a_dot_env(
     assert ffs(*asked).code == 1  # the files are there
     again = ffs(*asked, "--yes", "--json")
     assert again.code == 0 and "described" not in again.err and again.json["service"] == "web"
+
+
+def test_a_project_that_is_not_there_is_made_where_that_is_wanted(
+    ffs: Ffs, site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    asked = (
+        "prepare",
+        "--project",
+        "harbour",
+        "--name",
+        "web",
+        "--node",
+        "node-b",
+        "--address",
+        "192.0.2.2",
+        "--yes",
+    )
+    told = ffs(*asked)
+    assert told.code == 1 and "no such project" in told.err and not list(tmp_path.glob("ffs.*"))
+    assert "administrator of the installation" in ffs(*asked, "--create").err
+    assert not Project.objects.filter(name="harbour").exists()
+    User.objects.filter(pk=site.fleet.alice.pk).update(is_administrator=True)
+    done = ffs(*asked, "--create")
+    assert done.code == 0 and "The project harbour was made." in done.err
+    assert Project.objects.get(name="harbour").nodes.get().services.get().name == "web"
+    assert "was made" not in ffs(*asked, "--create").err
 
 
 def test_a_key_of_the_dashboards_is_rotated_by_the_words_of_the_script(ffs: Ffs, site: Site) -> None:

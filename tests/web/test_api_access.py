@@ -61,6 +61,8 @@ def test_exactly_those_get_in_who_may(
             assert answer["WWW-Authenticate"] == 'Bearer realm="ffsweb"'
         elif role == "any":
             assert answer.status_code == 200, note
+        elif role == "administrator":
+            assert (answer.status_code == 403) == (person != "root"), note
         elif person == "mallory":
             problem(answer, 404)
         elif not ROLES[person].includes(Role(role)):
@@ -76,7 +78,7 @@ def test_a_token_may_no_more_than_its_own_role(
     method: str, path: str, role: str, operation: Operation, alice: User
 ) -> None:
     answer = Program(alice, role=Role.VIEWER).ask(method, filled(path, operation))
-    assert (answer.status_code == 403) == (role in {"operator", "admin"})
+    assert (answer.status_code == 403) == (role in {"operator", "admin", "administrator"})
 
 
 @FUNCTIONS
@@ -85,7 +87,11 @@ def test_a_token_of_one_project_opens_no_other(
 ) -> None:
     other = Project.objects.create(name="other")
     Membership.objects.create(user=alice, project=other, role=Role.ADMIN)
-    if role != "any":
+    if role == "administrator":
+        User.objects.filter(pk=alice.pk).update(is_administrator=True)
+        alice.refresh_from_db()
+        problem(Program(alice, project=other).ask(method, filled(path, operation)), 403)
+    elif role != "any":
         problem(Program(alice, project=other).ask(method, filled(path, operation)), 404)
 
 

@@ -95,6 +95,18 @@ def test_the_rules_of_the_forms_hold(
     assert (Node.objects.count(), Service.objects.count()) == before
 
 
+def test_an_administrator_makes_a_project_and_is_its_admin(root: User) -> None:
+    program = Program(root)
+    made = program.post("/projects", {"name": "harbour", "title": "The harbour"}, 201)
+    assert (made["name"], made["title"], made["role"]) == ("harbour", "The harbour", "admin")
+    assert program.get("/projects/harbour") == made
+    assert AuditEvent.objects.get(action="project.create").actor == root
+    told = program.post("/projects", {"name": "harbour"}, 422)
+    assert "already exists" in told["detail"] and told["errors"][0]["at"] == "body.name"
+    assert "taken by the dashboard" in program.post("/projects", {"name": "new"}, 422)["detail"]
+    assert "Nothing was done" in program.post("/projects", {"name": "../x"}, 422)["detail"]
+
+
 @pytest.mark.parametrize("body", [b"{", b"[]", b"null", b'{"release": "one", "services": []}', b"\xff"])
 def test_a_body_that_is_none_is_refused(program: Program, release: Release, body: bytes) -> None:
     problem(program.ask("POST", f"{P}/plans", body), 400 if body in {b"{", b"\xff"} else 422)
