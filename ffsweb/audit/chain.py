@@ -68,10 +68,11 @@ class Break:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How many events were checked and, if the chain is broken, where first."""
+    """How many events were checked, the hash of the last one and, if the chain is broken, where first."""
 
     checked: int
     broken: Break | None
+    last: str = GENESIS
 
     @property
     def intact(self) -> bool:
@@ -103,7 +104,7 @@ def check(events: Iterable[Stored], head: tuple[int, str]) -> Verdict:
         if broken:
             return Verdict(broken.sequence - 1, broken)
         number, previous, before = stored.entry.sequence, stored.hash, previous
-    return Verdict(number, _end_fault(number, previous, head))
+    return Verdict(number, _end_fault(number, previous, head), previous)
 
 
 def _misnumbered(entry: Entry, number: int) -> Break | None:

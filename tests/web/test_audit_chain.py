@@ -232,7 +232,8 @@ def test_an_action_that_fails_leaves_no_event() -> None:
 def test_the_command_says_whether_the_log_is_whole() -> None:
     out, err = StringIO(), StringIO()
     call_command("verify_audit", stdout=out)
-    assert out.getvalue() == "The audit log is whole: 5 events.\n"
+    head = AuditHead.objects.get().hash
+    assert out.getvalue() == f"The audit log is whole: 5 events. The last one's hash: {head}\n"
     _sql("UPDATE audit_auditevent SET target = 'x' WHERE sequence = 2")
     with pytest.raises(SystemExit) as ended:
         call_command("verify_audit", stderr=err)
