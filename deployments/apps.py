@@ -24,6 +24,7 @@ class DeploymentsConfig(AppConfig):
         from deployments.services.guards import project_is_idle
         from deployments.services.holding import name_resources
         from deployments.services.metrics import image_store, nodes, served, services
+        from deployments.services.push_news import KIND as PUSHES
         from deployments.services.served_subjects import subjects
         from ffsweb.accounts.projects import removal_guards
         from ffsweb.notify import digest
@@ -39,6 +40,7 @@ class DeploymentsConfig(AppConfig):
         digest.sources.append(troubled)
         mail.register(trouble_mail.SERVICE)
         mail.register(trouble_mail.NODE)
+        mail.register(PUSHES)
 
         kinds.register("deploy", deploy.deploy)
         kinds.register(convert.KIND, convert.prepare)

@@ -16,7 +16,7 @@ from deployments.execution import (
     sweep,
 )
 from deployments.models import Plan
-from deployments.services import access_keys, access_rotation, pruning, served_watch
+from deployments.services import access_keys, access_rotation, on_push, pruning, served_watch
 from deployments.services.catching_up import catch_up
 from deployments.services.collect import kept_digests
 from ffsweb.celery import app, every
@@ -29,6 +29,7 @@ every(600.0, task="deployments.prune_nodes")
 every(3600.0, task="deployments.forget")
 every(15.0, task="deployments.prepare_images")
 every(20.0, task="deployments.catch_up")
+every(15.0, task="deployments.take_up")
 every(60.0, task="deployments.look_at_served")
 every(300.0, task="deployments.look_at_keys")
 every(300.0, task="deployments.watch_served")
@@ -64,6 +65,12 @@ def collect_store() -> None:
 def prepare_images() -> None:
     """Let new images be made ready for pushes."""
     convert.request_due()
+
+
+@app.task(name="deployments.take_up")
+def take_up_pushed() -> None:
+    """Go on with pushed images that a project's policy takes up."""
+    on_push.take_up_waiting()
 
 
 @app.task(name="deployments.catch_up")

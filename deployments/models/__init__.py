@@ -9,6 +9,7 @@ from deployments.models.node import HostKey, Node
 from deployments.models.owed import Owed
 from deployments.models.plan import Plan
 from deployments.models.proven import Proven
+from deployments.models.push_policy import PushPolicy, TakenUp
 from deployments.models.reading import Reading
 from deployments.models.registry import ProjectBlob, PushedManifest, RegistryCredential, RegistryTag
 from deployments.models.served import Served
@@ -35,6 +36,7 @@ __all__ = [
     "Plan",
     "ProjectBlob",
     "Proven",
+    "PushPolicy",
     "PushedManifest",
     "Reading",
     "RegistryCredential",
@@ -45,5 +47,6 @@ __all__ = [
     "Service",
     "Setting",
     "SigningKey",
+    "TakenUp",
     "Upload",
 ]

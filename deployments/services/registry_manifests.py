@@ -19,7 +19,7 @@ from deployments.oci.distribution import Code, Refusal, is_tag
 from deployments.oci.distribution_images import Attestation, assemble, read_pushed
 from deployments.oci.manifests import OCI_INDEX, Index, Manifest
 from deployments.oci.store import ImportedImage
-from deployments.services import registry_blobs
+from deployments.services import push_policy, registry_blobs
 from deployments.services.registry_indexes import images_of, index_of
 from ffsweb.accounts.models import Project
 from ffsweb.audit.services import record
@@ -27,7 +27,7 @@ from ffsweb.audit.services import record
 if TYPE_CHECKING:
     from django.http import HttpRequest
 
-    from ffsweb.accounts.models import User
+    from ffsweb.accounts.models import AccessToken, User
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,7 @@ class Pushed:
     reference: str
     actor: User
     actor_name: str
+    token: AccessToken
     request: HttpRequest | None = None
 
     @property
@@ -124,6 +125,8 @@ def _record(pushed: Pushed, images: tuple[ImportedImage, ...]) -> Image:
         detail={"images": [image.image_id for image in images], "by": pushed.actor_name},
         request=pushed.request,
     )
+    name = pushed.image_name
+    push_policy.note(project=pushed.project, image=main, name=name, token=pushed.token, by=pushed.actor_name)
     return main
 
 

@@ -30,6 +30,7 @@ async def write(request: VisitorRequest) -> HttpResponse:
         reference=request.address.reference,
         actor=request.visitor.admitted.token.user,
         actor_name=request.visitor.named,
+        token=request.visitor.admitted.token,
         request=request,
     )
     content_type = request.headers.get("Content-Type", "").partition(";")[0].strip()

@@ -19,6 +19,8 @@ EVENTS: Final = {
     "service.recovered": "A service is well again",
     "node.unreachable": "A node is unreachable",
     "node.recovered": "A node is reachable again",
+    "push.waits": "A pushed image waits for somebody to deploy it",
+    "push.not_deployed": "A pushed image was not deployed, though the policy says so",
     "certificate.alert": "A certificate nears its end, is wrong, or that is over",
 }
 """By name, as receivers see it, what the page says of it."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from deployments.models import Image, PushedManifest, RegistryTag
+from deployments.models import Image, Plan, PushedManifest, RegistryTag, TakenUp
+from deployments.services.push_policy import set_policy
 from deployments.services.registry import set_login
 from ffsweb.accounts import tokens
 from ffsweb.accounts.models import Role
@@ -20,6 +21,7 @@ def registry(fleet: Fleet) -> None:
     )
     for repository, name in (("", "1.0"), ("web/a-rather-long-name-of-a-repository", "2026-11-24.nightly")):
         RegistryTag.objects.create(project=fleet.project, repository=repository, name=name, manifest=manifest)
+    _policy(fleet)
     for host, username, plain in (("registry.example.com", "robot", False), ("192.0.2.7:5000", "", True)):
         password = "swordfish" if username else ""
         set_login(
@@ -29,4 +31,33 @@ def registry(fleet: Fleet) -> None:
             username=username,
             password=password,
             plain_http=plain,
+        )
+
+
+def _policy(fleet: Fleet) -> None:
+    """What it may say of an image that was pushed: waits for somebody, was not deployed, was overtaken."""
+    set_policy(
+        project=fleet.project,
+        actor=fleet.alice,
+        mode="ask",
+        pattern="serbest:v*",
+        services=["www"],
+        tags=["eu"],
+        waves="1, rest",
+    )
+    states = (
+        ("overtaken", "serbest:v1.9.1 came before this one was begun."),
+        ("not_deployed", "The plan is refused: see its red rows. Nothing was started."),
+        ("asks", ""),
+    )
+    for image, (state, message) in zip(fleet.project.images.order_by("pk"), states, strict=False):
+        TakenUp.objects.create(
+            project=fleet.project,
+            image=image,
+            name=f"serbest:v1.9.{image.pk}",
+            pushed_by="alice (build machine)",
+            state=state,
+            message=message,
+            release=fleet.project.releases.first(),
+            plan=Plan.objects.filter(project=fleet.project).first() if state == "asks" else None,
         )
