@@ -76,7 +76,7 @@ VARIABLES: Final = (
     Variable("FFSWEB_DEBUG", "false", "Django's debug pages; development only."),
     Variable("FFSWEB_PROCESS", "set by `ffs`", "Which process this is: web, worker, beat or command."),
 )
-OF_THE_COMMANDS: Final = frozenset({"FFSWEB_URL", "FFSWEB_TOKEN"})
+OF_THE_COMMANDS: Final = frozenset({"FFSWEB_URL", "FFSWEB_TOKEN", "FFSWEB_USER"})
 """What the commands read that are clients of a dashboard: ``docs/commands.md``."""
 OF_COMPOSE: Final = frozenset(
     {
