@@ -20,6 +20,7 @@ class DeploymentsConfig(AppConfig):
             trouble_mail,
             upgrade,
         )
+        from deployments.services import doctor
         from deployments.services.digest_items import troubled
         from deployments.services.guards import project_is_idle
         from deployments.services.holding import name_resources
@@ -27,6 +28,7 @@ class DeploymentsConfig(AppConfig):
         from deployments.services.push_news import KIND as PUSHES
         from deployments.services.served_subjects import subjects
         from ffsweb.accounts.projects import removal_guards
+        from ffsweb.doctor import findings
         from ffsweb.notify import digest
         from ffsweb.notify import kinds as mail
         from ffsweb.operations import kinds
@@ -34,6 +36,8 @@ class DeploymentsConfig(AppConfig):
 
         for source in (served, services, nodes, image_store):
             metrics.register(source)
+        for check in doctor.checks():
+            findings.register(check)
         removal_guards.append(project_is_idle)
         name_resources()
         sources.append(subjects)

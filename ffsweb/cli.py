@@ -44,6 +44,7 @@ COMMANDS: Final = {
     "rollback": Command("ffsweb.commands.deploying", "rollback", "HOST --name www: back to the release before"),
     "cert": Command("ffsweb.commands.certificates", "cert", "status|rotate-https|rotate-ssh HOST --name www"),
     "completion": Command("ffsweb.commands.completion", "completion", "bash|zsh|fish: for your shell"),
+    "doctor": Command("ffsweb.doctor.command", "main", "[--json]: look at everything, and say what to do"),
     "healthy": Command("ffsweb.runtime.healthy", help="FILE: what a container's health check asks"),
     "banner": Command("ffsweb.runtime.banner", help="the address, and the link for the first administrator"),
     "valkey": Command("ffsweb.runtime.valkey"),

@@ -18,6 +18,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils.crypto import salted_hmac
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
@@ -43,7 +44,9 @@ class Answer:
 @never_cache
 def livez(request: HttpRequest) -> HttpResponse:
     """200 as long as this process answers. No query."""
-    return _plain(f"alive {running_version()}", 200)
+    answer = _plain(f"alive {running_version()}", 200)
+    answer["X-Ffsweb-Installation"] = installation_mark()
+    return answer
 
 
 @public_view
@@ -139,6 +142,11 @@ _applied = _Applied()
 
 def _plain(text: str, status: int) -> HttpResponse:
     return HttpResponse(f"{text}\n", status=status, content_type="text/plain; charset=utf-8")
+
+
+def installation_mark() -> str:
+    """What tells this installation from others, for ``ffs doctor``: by its secret key, and without a word of it."""
+    return salted_hmac("ffsweb.installation", "mark", algorithm="sha256").hexdigest()[:16]
 
 
 def running_version() -> str:

@@ -12,5 +12,10 @@ class AccountsConfig(AppConfig):
     label = "accounts"
 
     def ready(self) -> None:
-        """Listen to log-ins."""
-        from . import receivers  # noqa: F401
+        """Listen to log-ins, and say what ffs doctor looks at."""
+        from ffsweb.doctor import findings
+
+        from . import doctor, receivers  # noqa: F401
+
+        for check in doctor.checks():
+            findings.register(check)

@@ -13,12 +13,15 @@ class NotifyConfig(AppConfig):
 
     def ready(self) -> None:
         """Say what is mailed and what Prometheus is told, and listen to the ends of operations."""
+        from ffsweb.doctor import findings
         from ffsweb.operations.ending import end_hooks
         from ffsweb.web import metrics
 
-        from . import ended, kinds
+        from . import doctor, ended, kinds
         from .metrics import outbox
 
         kinds.register(ended.KIND)
         end_hooks.append(ended.tell)
         metrics.register(outbox)
+        for check in doctor.checks():
+            findings.register(check)

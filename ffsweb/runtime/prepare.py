@@ -68,12 +68,13 @@ def load_safely(process: str) -> Environment:
 
 def refuse_if_unsafe(values: Environment, *, keys_made: bool) -> None:
     """End the process with one line for each thing that is wrong."""
-    found = checks.problems(_facts(values, keys_made=keys_made))
+    found = checks.problems(gathered(values, keys_made=keys_made))
     if found:
         refuse(*found, "Nothing was started.")
 
 
-def _facts(values: Environment, *, keys_made: bool) -> checks.Facts:
+def gathered(values: Environment, *, keys_made: bool = True) -> checks.Facts:
+    """What the checks look at. ``keys_made`` False: a secret key that is still to be made is no problem."""
     kept = values.keys / "secret_key"
     made = kept.read_text(encoding="ascii").strip() if kept.is_file() else None
     return checks.Facts(
