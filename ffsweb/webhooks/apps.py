@@ -12,12 +12,18 @@ class WebhooksConfig(AppConfig):
     label = "webhooks"
 
     def ready(self) -> None:
-        """Listen to operations, and say what is mailed."""
+        """Listen to operations, and say what is mailed, counted and looked at."""
+        from ffsweb.doctor import findings
         from ffsweb.notify import kinds
         from ffsweb.operations.ending import ask_hooks, end_hooks
+        from ffsweb.web import metrics
 
-        from . import operations, stopped
+        from . import doctor, operations, stopped
+        from .metrics import deliveries
 
+        metrics.register(deliveries)
+        for check in doctor.checks():
+            findings.register(check)
         kinds.register(stopped.KIND)
         end_hooks.append(operations.ended)
         ask_hooks.append(operations.asks)

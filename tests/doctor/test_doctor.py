@@ -20,7 +20,7 @@ from ffsweb.doctor.findings import Check, Finding, registered
 from tests.certificates.material import issue
 from tests.deployments.fleet import Fleet
 
-KEYS_OF_ALL = {"clock and worker", "operations", "mail", "mail password", "accounts", "nodes", "programs"}
+KEYS_OF_ALL = {"clock and worker", "operations", "mail", "mail password", "accounts", "nodes", "programs", "webhooks"}
 
 
 def doctor(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

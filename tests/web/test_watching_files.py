@@ -21,6 +21,7 @@ from deployments.models import Collection, Reading, Release, Served, Service
 from ffsweb.notify.models import Message
 from ffsweb.operations import services as operations
 from ffsweb.operations.models import Operation
+from ffsweb.webhooks.models import Delivery, Endpoint
 from tests.test_docs import anchors
 
 from .described import Described
@@ -75,6 +76,8 @@ def told(db: None, described: Described, settings: Settings, tmp_path: Path) -> 
         next_at=now,
         give_up_at=now,
     )
+    hook = Endpoint.objects.create(url="https://example.org/hook", sealed_secret=b"x")
+    Delivery.objects.create(endpoint=hook, event="e", key="k", body="{}", created_at=now, next_at=now, give_up_at=now)
     operations.tick()
     found: dict[str, set[str]] = {}
     settings.METRICS_ADDRESSES = ["127.0.0.1"]
