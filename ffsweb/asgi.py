@@ -8,14 +8,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ffsweb.settings")
 django.setup(set_prefix=False)
 
 from django.conf import settings  # noqa: E402
-from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware  # noqa: E402
 
 from ffsweb.intake import Application  # noqa: E402 - it needs the applications
 from ffsweb.operations.route import LiveStreams, streams  # noqa: E402
-from ffsweb.web.request_ids import RequestIds  # noqa: E402
+from ffsweb.web.request_ids import behind_proxies  # noqa: E402
 
-application = LiveStreams(Application(), streams)
-_trusted = list(settings.ENVIRONMENT.trusted_proxies)
-if _trusted:
-    application = ProxyHeadersMiddleware(application, trusted_hosts=_trusted)
-application = RequestIds(application, _trusted)
+application = behind_proxies(LiveStreams(Application(), streams), settings.ENVIRONMENT.trusted_proxies)

@@ -65,6 +65,16 @@ class RequestIds:
         return any(address in network for network in self._trusted)
 
 
+def behind_proxies(application: Application, trusted: Iterable[str]) -> RequestIds:
+    """``application``, to which the addresses of ``trusted`` may say who asked, by which scheme, and the id."""
+    from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+    networks = list(trusted)
+    if networks:
+        application = ProxyHeadersMiddleware(application, trusted_hosts=networks)  # type: ignore[arg-type]
+    return RequestIds(application, networks)
+
+
 def new() -> str:
     """A fresh id: 16 hexadecimal digits."""
     return secrets.token_hex(8)

@@ -10,7 +10,7 @@ import pytest
 
 from ffsweb.accounts.models import Project, User
 from ffsweb.operations.models import Operation
-from ffsweb.web.request_ids import SCOPE, RequestIds
+from ffsweb.web.request_ids import SCOPE, RequestIds, behind_proxies
 
 from .conftest import Visit
 
@@ -59,6 +59,22 @@ def test_a_name_that_is_not_of_the_form_does_not_count(sent: tuple[bytes, ...]) 
 def test_nobody_else_names_a_request(client: tuple[str, int] | None) -> None:
     assert MADE.fullmatch(name_of(GOOD, client=client))
     assert MADE.fullmatch(name_of(GOOD, trusted=()))
+
+
+def test_a_trusted_proxy_says_who_asked_and_nobody_else_does() -> None:
+    seen: list[tuple[Any, Any, str]] = []
+
+    async def application(scope: dict[str, Any], _receive: object, _send: object) -> None:
+        seen.append((scope["client"][0], scope["scheme"], scope[SCOPE]))
+
+    headers = [(b"x-request-id", GOOD), (b"x-forwarded-for", b"198.51.100.9"), (b"x-forwarded-proto", b"https")]
+    for trusted in (["192.0.2.0/28"], ["203.0.113.1"], []):
+        scope = {"type": "http", "scheme": "http", "headers": headers, "client": (PROXY, 4711)}
+        asyncio.run(behind_proxies(application, trusted)(scope, None, None))
+    assert seen[0] == ("198.51.100.9", "https", GOOD.decode())
+    for client, scheme, name in seen[1:]:
+        assert (client, scheme) == (PROXY, "http")
+        assert MADE.fullmatch(name)
 
 
 @pytest.mark.django_db
