@@ -17,7 +17,9 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, **_options: Any) -> None:
         verdict = verify()
         if verdict.broken is None:
-            self.stdout.write(f"The audit log is whole: {verdict.checked} events. The last one's hash: {verdict.last}")
+            self.stdout.write(
+                f"The audit log is whole: {verdict.checked} events. The last one's hash: {verdict.last}"
+            )
             return
         self.stderr.write(
             f"The audit log is broken. {verdict.broken.text} Events before it hold; later ones do not count."
