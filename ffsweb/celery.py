@@ -10,10 +10,11 @@ Other applications add their ticks with :func:`every`, in their ``tasks`` module
 from __future__ import annotations
 
 import os
-from typing import Final
+from typing import Any, Final
 
 from celery import Celery
 from celery.contrib.django.task import DjangoTask
+from celery.exceptions import Ignore
 from celery.schedules import schedule
 from django.conf import settings
 
@@ -25,8 +26,20 @@ VISIBILITY_TIMEOUT: Final = 12 * 3600
 """Seconds until Redis hands an unacknowledged message out again; longer than any operation runs in one piece. The
 guard against running twice is the claim in the database, not this."""
 
+
+class WaitingTask(DjangoTask):
+    """Does nothing in a worker as long as a restored database waits for its word; the clock sends it again."""
+
+    def before_start(self, task_id: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Raises Ignore. One query for each message."""
+        from ffsweb.operations.restored import waits  # models are not there yet when this file is read
+
+        if waits():
+            raise Ignore
+
+
 broker.install()
-app = Celery("ffsweb", task_cls=DjangoTask, set_as_current=True)
+app = Celery("ffsweb", task_cls=WaitingTask, set_as_current=True)
 app.conf.update(
     broker_url=settings.CELERY_BROKER_URL,
     broker_connection_retry_on_startup=True,

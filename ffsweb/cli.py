@@ -29,6 +29,8 @@ COMMANDS: Final = {
     "migrate": Command("ffsweb.runtime.administer", "migrate", "bring the database up to date"),
     "manage": Command("ffsweb.runtime.administer", "manage", "any of Django's commands: ffs manage help"),
     "audit": Command("ffsweb.runtime.administer", "audit", "verify: check the audit log's hash chain"),
+    "backup": Command("ffsweb.runtime.backup", help="FILE | --keys FILE | --check FILE: docs/backup.md"),
+    "restore": Command("ffsweb.runtime.restore", help="FILE [--dry-run] [--keys FILE]: onto an empty installation"),
     "settings": Command("ffsweb.variables", help="list every setting"),
     "supervise": Command(
         "deployments.nodekit.supervisor.command", "main", "[options] -- COMMAND: supervise a program"

@@ -70,6 +70,7 @@ INSTALLED_APPS = [
     "ffsweb.web",
     "certificates",
     "deployments",
+    "ffsweb.backup",
 ]
 
 MIDDLEWARE = [

@@ -16,6 +16,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("ffsweb.notify.urls")),
     path("", include("ffsweb.webhooks.urls")),
     path("", include("ffsweb.audit.urls")),
+    path("", include("ffsweb.backup.urls")),
     path("account/", include("ffsweb.accounts.urls")),
     path("api/", include("ffsweb.api")),
     path("livez", health.livez, name="livez"),

@@ -24,7 +24,7 @@ VARIABLES: Final = (
     Variable(
         "FFSWEB_TRUSTED_PROXIES", "none", "Addresses or networks whose `X-Forwarded-*` headers count, by commas."
     ),
-    Variable("FFSWEB_DATA", "var/data", "Database, images, files, logs: what a backup holds."),
+    Variable("FFSWEB_DATA", "var/data", "Database (SQLite), images, files, logs."),
     Variable("FFSWEB_KEYS", "var/keys", "Keys, mode 0700, outside FFSWEB_DATA and its backups."),
     Variable("FFSWEB_STATIC", "static", "Where `collectstatic` puts style sheets and scripts."),
     Variable("FFSWEB_SECRET_KEY", "made in FFSWEB_KEYS", "Signs sessions and links; at least 50 characters."),

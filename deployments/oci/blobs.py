@@ -105,6 +105,12 @@ class BlobDirectory:
                 shutil.rmtree(left, ignore_errors=True)
             yield
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Nothing is removed while this lasts; writers go on. Waits while a collection runs."""
+        with self._locked(fcntl.LOCK_SH):
+            yield
+
     def younger_than(self, seconds: float) -> set[str]:
         """The blobs that were written, or taken in again, less than ``seconds`` ago."""
         since = time.time() - seconds

@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Coalesce, Now
 
-from . import fencing, tallies
+from . import fencing, restored, tallies
 from .contract import Claim
 from .limits import lease_seconds
 from .models import Operation, OperationQuerySet
@@ -36,10 +36,11 @@ def holder_name() -> str:
 def claim(operation_id: int, *, holder: str) -> Claim | None:
     """Take the operation, or None if another has it, it has ended, or it is not due. One transaction.
 
-    Of any number of claims at once, one wins. Each win has a higher fencing pair than all claims before it.
+    None as well while a restored database waits for its word. Of any number of claims at once, one wins. Each win has
+    a higher fencing pair than all claims before it.
     """
     candidates = Operation.objects.filter(pk=operation_id).claimable()
-    if not candidates.exists():
+    if not candidates.exists() or restored.waits():
         return None
     with transaction.atomic():
         before = candidates.select_for_update().first()

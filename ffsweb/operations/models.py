@@ -222,3 +222,7 @@ class Fence(models.Model):
 
     epoch = models.BigIntegerField(default=_new_epoch)
     counter = models.BigIntegerField(default=0)
+    restored_at = models.DateTimeField(
+        null=True, blank=True, help_text="When this database was restored; until somebody says that the old is off."
+    )
+    restored_of = models.CharField(max_length=200, blank=True, help_text="Of when and of what the backup was.")

@@ -17,7 +17,7 @@ from ffsweb.accounts.models import Project, User
 from ffsweb.audit import services as audit
 from ffsweb.web import request_ids
 
-from . import ending, messages, tallies, waiting, wakeup
+from . import ending, messages, restored, tallies, waiting, wakeup
 from .contract import Outcome, Target
 from .errors import Busy, NotPossible
 from .limits import RESEND_AFTER
@@ -127,9 +127,11 @@ def tick() -> int:
     """Send again what a worker could claim and nobody was told of lately; how many that were.
 
     This is what makes the broker expendable: messages may be lost, doubled or flushed. Those that wait for something
-    that is free get it here too, should nobody have given it to them.
+    that is free get it here too, should nobody have given it to them. A restored database waits.
     """
     tallies.ticked()
+    if restored.waits():
+        return 0
     waiting.serve_late()
     after = timedelta(seconds=RESEND_AFTER)
     due = list(

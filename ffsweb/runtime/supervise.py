@@ -49,7 +49,7 @@ def run(arguments: list[str]) -> int:
         notifier = Notifier(os.environ.get("NOTIFY_SOCKET"), os.environ.get("WATCHDOG_USEC"))
         if not os.environ.get("NOTIFY_SOCKET"):
             say("", "NOTIFY_SOCKET is not set: nobody is told about READY and the watchdog")
-    with _alone(Path(found["data"])):
+    with alone(Path(found["data"])):
         return Supervisor(
             children(found["valkey"]),
             policy=policy_of(options),
@@ -70,7 +70,7 @@ def children(valkey: str | None) -> tuple[Spec, ...]:
 
 
 @contextmanager
-def _alone(data: Path) -> Iterator[None]:
+def alone(data: Path) -> Iterator[None]:
     """One supervisor per FFSWEB_DATA: two would fight for the private Valkey's socket and its files."""
     handle = os.open(data / "ffs.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

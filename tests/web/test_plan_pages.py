@@ -318,7 +318,7 @@ def test_many_services_are_planned_with_the_same_queries(
     client = visit(bob)
     with django_assert_max_num_queries(25):
         answer = client.post("/projects/serbest/releases/1/plan/", {"service": [row.pk for row in services]})
-    with django_assert_max_num_queries(15):
+    with django_assert_max_num_queries(16):
         assert client.get(answer["Location"]).status_code == 200
     with django_assert_max_num_queries(45):
         assert client.post(answer["Location"] + "deploy/").status_code == 303

@@ -319,5 +319,5 @@ def test_the_page_asks_as_much_for_a_long_history_as_for_a_short_one(
         operations.cancel(busy(service, described), actor=described.alice)
         described.release(live.image)
     client = visit(bob)
-    with django_assert_max_num_queries(15):
+    with django_assert_max_num_queries(16):
         assert client.get(WWW).status_code == 200

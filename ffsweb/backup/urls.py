@@ -1,0 +1,13 @@
+"""``/system/``: backups, and what a restored dashboard waits for."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from . import views
+
+app_name = "backup"
+
+urlpatterns = [
+    path("system/restored/", views.old_is_off, name="old_is_off"),
+]
