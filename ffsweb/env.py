@@ -65,6 +65,7 @@ class Environment:
     keep_operations: int
     keep_releases: int
     keep_images_days: int
+    backup_days: int
     bandwidth: int
     dashboard_addresses: tuple[str, ...]
     webhook_private: tuple[str, ...]
@@ -116,6 +117,7 @@ def read(variables: Mapping[str, str], *, base: Path, uid: int, pid: int) -> Env
         keep_operations=_number(env, "FFSWEB_KEEP_OPERATIONS", 200, least=1),
         keep_releases=_number(env, "FFSWEB_KEEP_RELEASES", 20, least=2),
         keep_images_days=_number(env, "FFSWEB_KEEP_IMAGES_DAYS", 30, least=1),
+        backup_days=_number(env, "FFSWEB_BACKUP_DAYS", 7, least=1),
         bandwidth=_rate(env, "FFSWEB_BANDWIDTH"),
         dashboard_addresses=_networks(env, "FFSWEB_DASHBOARD_ADDRESSES"),
         webhook_private=_networks(env, "FFSWEB_WEBHOOK_PRIVATE"),

@@ -54,6 +54,7 @@ VARIABLES: Final = (
     Variable("FFSWEB_KEEP_OPERATIONS_DAYS", "90", "Days for which operations that ended are kept, with their logs."),
     Variable("FFSWEB_KEEP_OPERATIONS", "200", "Operations of each project that are kept however old they are."),
     Variable("FFSWEB_KEEP_RELEASES", "20", "Releases of each project that are kept, beside those that are needed."),
+    Variable("FFSWEB_BACKUP_DAYS", "7", "Administrators are mailed when the newest backup is older."),
     Variable("FFSWEB_KEEP_IMAGES_DAYS", "30", "Days for which images and files are kept that nothing refers to."),
     Variable(
         "FFSWEB_DASHBOARD_ADDRESSES",

@@ -44,6 +44,7 @@ class Watch(models.Model):
     looked_at = models.DateTimeField(null=True)
     trouble = models.TextField(blank=True, help_text="What is wrong; empty: nothing.")
     since = models.DateTimeField(null=True, help_text="Since when.")
+    tested = models.BigIntegerField(null=True, help_text="The backup that was the newest one then.")
 
     def __str__(self) -> str:
         return self.trouble or "all is well"

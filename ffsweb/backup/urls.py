@@ -9,5 +9,6 @@ from . import views
 app_name = "backup"
 
 urlpatterns = [
+    path("system/backups/", views.backups, name="backups"),
     path("system/restored/", views.old_is_off, name="old_is_off"),
 ]

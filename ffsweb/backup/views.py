@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import render
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from ffsweb.accounts.access import PersonRequest, administrator_view
 from ffsweb.operations.errors import NotPossible
@@ -15,8 +16,22 @@ from ffsweb.web.forms import posted
 from ffsweb.web.htmx import go
 
 from .forms import OldIsOffForm
+from .models import Backup, KeysCopy, Watch
 
 SHOWN = 20
+
+
+@administrator_view
+@require_safe
+def backups(request: PersonRequest) -> HttpResponse:
+    """The last backups, and whether a restore would do; three queries."""
+    context = {
+        "rows": Backup.objects.all()[:SHOWN],
+        "watch": Watch.objects.filter(pk=1).first(),
+        "copy": KeysCopy.objects.first(),
+        "days": settings.BACKUP_DAYS,
+    }
+    return render(request, "backup/backups.html", context)
 
 
 @administrator_view

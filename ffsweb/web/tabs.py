@@ -63,6 +63,7 @@ SYSTEM = (
     _tab("notify:mail", "Mail", "mail", "mail"),
     _tab("webhooks:system", "Webhooks", "bolt", "webhooks"),
     _tab("deployments:retention", "Retention", "eraser", "retention"),
+    _tab("backup:backups", "Backups", "archive", "backups", "restored"),
     _tab("audit:all", "Audit", "list-check", "audit"),
 )
 

@@ -127,6 +127,7 @@ PAGES = {
     "store": ("root", "/system/store/"),
     "retention": ("root", "/system/retention/"),
     "notify:mail": ("root", "/system/mail/"),
+    "backup:backups": ("root", "/system/backups/"),
     "backup:old_is_off": ("root", "/system/restored/"),
     "notify:digest": ("alice", "/account/digest/"),
     "notify:digest@viewer": ("carol", "/account/digest/"),
