@@ -19,9 +19,10 @@ class NotRunning(DemoFailed):
 
 
 @contextmanager
-def running(root: Path, *, address: str = "") -> Iterator[Installation]:
+def running(root: Path, *, address: str = "", **environment: str) -> Iterator[Installation]:
     """A dashboard with its data below ``root``, ready; stopped at the end. ``address``: HOST:PORT, else a free one."""
     installation = Installation(root)
+    installation.environment |= environment
     if address:
         installation.address = f"http://{address}"
         installation.environment["FFSWEB_ADDRESS"] = address

@@ -15,6 +15,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from ffsweb.sealed import Secret
 from tests.certificates.material import Issued, issue
 from tests.lab import life_begin
 from tests.lab.nodes import Node
@@ -28,13 +29,14 @@ NAMES = ("www.example.org", "example.org")
 class Life:
     """One project of alice's, with the certificates ``old`` and ``new``; ``home`` is where she works."""
 
-    def __init__(self, installation: Installation, home: Path) -> None:
+    def __init__(self, installation: Installation, home: Path, webhook: str) -> None:
         self.installation, self.home = installation, home
         self.old, self.new = issue(NAMES[0], days=60, names=NAMES), issue(NAMES[0], days=90, names=NAMES)
         for name, issued in (("old", self.old), ("new", self.new)):
             (home / f"{name}.pem").write_bytes(issued.pem)
             (home / f"{name}.key").write_bytes(issued.key_pem())
-        token = self.begin(str(home))
+        secret, token = self.begin(str(home), webhook).split()
+        self.webhook = Secret(secret)
         self.environment = {
             "PATH": f"{FFS.parent}:{os.environ['PATH']}",
             "HOME": str(home),

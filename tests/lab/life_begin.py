@@ -1,7 +1,7 @@
-"""What only a dashboard's pages do, for the life of a node: somebody, a project, two certificates and a token.
+"""What only a dashboard's pages do, for the life of a node: somebody, a project, certificates, a webhook and a token.
 
-``python -m tests.lab.life_begin DIRECTORY``, with an installation's environment; puts out the token. DIRECTORY has
-old.pem, old.key, new.pem and new.key. ``python -m tests.lab.life_begin --settle SECONDS`` shortens what a deploy waits.
+``python -m tests.lab.life_begin DIRECTORY WEBHOOK``, with an installation's environment; puts out the secret of a
+webhook to that address, and the token. DIRECTORY has old.pem, old.key, new.pem and new.key. ``python -m tests.lab.life_begin --settle SECONDS`` shortens what a deploy waits.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ def main() -> None:
     from ffsweb.accounts import tokens
     from ffsweb.accounts.models import Role, User
     from ffsweb.accounts.projects import create_project
+    from ffsweb.webhooks import services as webhooks
 
     if sys.argv[1] == "--settle":
         Service.objects.update(settle=int(sys.argv[2]))
@@ -30,6 +31,8 @@ def main() -> None:
     for name in ("old", "new"):
         chain, key = (Path(sys.argv[1], f"{name}.{kind}").read_bytes() for kind in ("pem", "key"))
         add_certificate(project=project, actor=alice, label=name, chain_pem=chain, key_pem=key)
+    _, secret = webhooks.add(actor=alice, project=project, url=sys.argv[2], events=["operation.succeeded"])
+    sys.stdout.write(secret.reveal_text() + "\n")
     sys.stdout.write(tokens.make(actor=alice, project=project, name="laptop", role=Role.ADMIN, days=7).text)
 
 

@@ -10,27 +10,37 @@ from pathlib import Path
 
 import pytest
 
+from ffsweb.webhooks import signing
 from tests.demo.running import running
 from tests.lab.deployed import get
 from tests.lab.lab import Lab
 from tests.lab.life import SCRIPT, Life, fingerprint, image_of, image_on, served
 from tests.lab.mounts import remove_tree
+from tests.webhooks.receiver import Received, Receiver
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
 SECRET = "sentinel-5d10c8-of-a-dot-env"
 KEY = "/home/ffsweb/.ssh/authorized_keys.d/ffsweb"
 
 
 @pytest.fixture
-def life(tmp_path: Path) -> Iterator[Life]:
+def receiver(tmp_path: Path) -> Iterator[Receiver]:
+    """A program that hears of what happens."""
+    made = Receiver(tmp_path, tls=False)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def life(tmp_path: Path, receiver: Receiver) -> Iterator[Life]:
     (tmp_path / "home").mkdir()
-    with running(tmp_path) as installation:
-        yield Life(installation, tmp_path / "home")
+    with running(tmp_path, FFSWEB_WEBHOOK_PRIVATE="127.0.0.0/8") as installation:
+        yield Life(installation, tmp_path / "home", f"http://127.0.0.1:{receiver.port}/in")
 
 
 def test_a_node_lives_by_the_commands_alone(
-    life: Life, lab: Lab, sample_image: Callable[..., Path], tmp_path: Path
+    life: Life, lab: Lab, sample_image: Callable[..., Path], tmp_path: Path, receiver: Receiver
 ) -> None:
     node = lab.define("life")
     (life.home / ".env").write_text(f"SAMPLE_MODE=ok\nAPI_TOKEN={SECRET}\n")
@@ -90,12 +100,22 @@ def test_a_node_lives_by_the_commands_alone(
         assert (built["number"], built["note"], built["files"]) == (3, "from-ci", 1)
         assert f"sha256:{image_on(node)}" == built["image"]
 
+        kinds = [told_by(life, found)["kind"] for found in receiver.received]
+        assert kinds.count("deploy") >= 2 and kinds.count("rotate-ssh") == 1, kinds
+
         back = life.ffs("rollback", *www, "--yes", "--wait")
         assert "release 3 → 2" in back.stderr
         assert get(node)["version"] == "2.0" and image_on(node) == image_of(second)
     finally:
         node.remove()
     assert SECRET not in life.installation.log.read_text()
+
+
+def told_by(life: Life, found: Received) -> dict[str, str]:
+    """What a webhook said, if it is signed with the secret that was shown once."""
+    identity, at = found.headers["webhook-id"], int(found.headers["webhook-timestamp"])
+    assert found.headers["webhook-signature"] == signing.signature(life.webhook, identity, at, found.body)
+    return dict(json.loads(found.body)["data"])
 
 
 def from_ci(life: Life, address: str, base: Path, tmp_path: Path) -> None:
