@@ -22,6 +22,7 @@ MODULES = {
     "certificates": ("certificates.core.errors",),
     "operations": ("ffsweb.operations.errors", "deployments.services.refusals"),
     "access": ("ffsweb.accounts.errors",),
+    "backup": ("ffsweb.backup.errors",),
     "installation": ("ffsweb.sealed.errors", "ffsweb.commands.errors", "ffsweb.env"),
 }
 PARTS = ("\n> ", "\n*To do:* ")
