@@ -6,7 +6,7 @@ from ffsweb.settings import *  # noqa: F403
 from ffsweb.settings import DATABASES, INSTALLED_APPS
 
 INSTALLED_APPS = [
-    *(app for app in INSTALLED_APPS if app not in {"deployments", "certificates"}),
+    *(app for app in INSTALLED_APPS if app not in {"deployments", "certificates", "ffsweb.backup"}),
     "tests.operations.sample",
 ]
 ROOT_URLCONF = "ffsweb.operations.urls"
