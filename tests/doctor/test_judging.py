@@ -12,6 +12,7 @@ import pytest
 from deployments.services import doctor as fleet
 from ffsweb import env
 from ffsweb.accounts import doctor as accounts
+from ffsweb.backup import doctor as backup
 from ffsweb.doctor import broker, database, disk, machine, setup, site
 from ffsweb.doctor.findings import Finding, some
 from ffsweb.notify import doctor as mail
@@ -231,6 +232,18 @@ def test_mail_that_does_not_leave() -> None:
         ({"given_up": 3}, "warn"),
     ):
         assert states(mail.judge(replace(good, **change))) == [state]
+
+
+def test_backups() -> None:
+    good = backup.State(NOW, last=NOW - 20 * HOUR, looked=NOW - 3 * HOUR)
+    assert states(backup.judge(good)) == ["ok"]
+    for change, expected in (
+        ({"last": None}, ["warn"]),
+        ({"last": NOW - 72 * HOUR}, ["warn"]),
+        ({"looked": NOW - 96 * HOUR}, ["warn"]),
+        ({"trouble": "The newest backup cannot be read."}, ["fail"]),
+    ):
+        assert states(backup.judge(replace(good, **change))) == expected
 
 
 def test_nodes_that_are_not_as_they_should_be() -> None:

@@ -18,6 +18,7 @@ from pytest_django import Settings
 
 from certificates.models import Certificate
 from deployments.models import Collection, Reading, Release, Served, Service
+from ffsweb.backup.models import Backup, KeysCopy, Watch
 from ffsweb.notify.models import Message
 from ffsweb.operations import services as operations
 from ffsweb.operations.models import Operation
@@ -78,6 +79,9 @@ def told(db: None, described: Described, settings: Settings, tmp_path: Path) -> 
     )
     hook = Endpoint.objects.create(url="https://example.org/hook", sealed_secret=b"x")
     Delivery.objects.create(endpoint=hook, event="e", key="k", body="{}", created_at=now, next_at=now, give_up_at=now)
+    Backup.objects.create(made_at=now, size=1, images=True)
+    KeysCopy.objects.create(made_at=now)
+    Watch.objects.update_or_create(pk=1, defaults={"looked_at": now})
     operations.tick()
     found: dict[str, set[str]] = {}
     settings.METRICS_ADDRESSES = ["127.0.0.1"]
