@@ -14,6 +14,8 @@ COPY templates templates
 COPY certificates certificates
 COPY deployments deployments
 COPY ffsweb ffsweb
+COPY docs/compose docs/compose
+COPY docs/server docs/server
 # Commands of Django's want keys and data; those of the build go with it. What they write is for their user alone.
 RUN .ci/venv --no-dev --compile-bytecode \
     && FFSWEB_DATA=/tmp/build/data FFSWEB_KEYS=/tmp/build/keys .venv/bin/ffs manage collectstatic --no-input --verbosity 0 \

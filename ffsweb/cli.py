@@ -32,6 +32,7 @@ COMMANDS: Final = {
     "backup": Command("ffsweb.runtime.backup", help="FILE | --keys FILE | --check FILE: docs/backup.md"),
     "restore": Command("ffsweb.runtime.restore", help="FILE [--dry-run] [--keys FILE]: onto an empty installation"),
     "settings": Command("ffsweb.variables", help="list every setting"),
+    "server": Command("ffsweb.runtime.server", help="--domain NAME --ssh-key FILE: a machine that runs all of it"),
     "supervise": Command(
         "deployments.nodekit.supervisor.command", "main", "[options] -- COMMAND: supervise a program"
     ),

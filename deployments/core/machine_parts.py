@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from . import firewall, layout, quadlet, zincati
 from .access import bare
+from .butane_storage import directory, file, owner
 from .butane_write import Block, Octal
 
 if TYPE_CHECKING:
@@ -68,43 +69,27 @@ def users(spec: MachineSpec) -> list[Block]:
     ]
 
 
-def _directory(path: str, mode: int, owner: str = "root", comment: str = "") -> Block:
-    return Block((("path", path), *_owner(owner), ("mode", Octal(mode))), comment)
-
-
-def _file(path: str, mode: int, contents: str, *, overwrite: bool = False, comment: str = "") -> Block:
-    replace: tuple[tuple[str, Value], ...] = (("overwrite", True),) if overwrite else ()
-    inline = ("contents", Block((("inline", contents),)))
-    return Block((("path", path), *_owner("root"), *replace, ("mode", Octal(mode)), inline), comment)
-
-
-def _owner(name: str) -> tuple[tuple[str, Value], ...]:
-    return ("user", Block((("name", name),))), ("group", Block((("name", name),)))
-
-
 def directories(spec: MachineSpec) -> list[Block]:
     """Every directory whose owner or mode matters: what Ignition makes on the way is root's, 0755."""
     dashboard = layout.DASHBOARD_USER
     tree = [
-        _directory(_HOME, 0o700, dashboard),
-        _directory(f"{_HOME}/.ssh", 0o700, dashboard),
-        _directory(_KEYS, 0o700, dashboard, "sshd of Fedora CoreOS reads every file in here."),
-        _directory(layout.NODE_ETC, 0o755),
-        _directory(layout.QUADLETS, 0o755),
-        _directory(
-            layout.NODE_STATE, 0o700, comment="What ffs-node remembers: fences, operations, pending switches."
-        ),
-        _directory(layout.SERVICES, 0o755),
+        directory(_HOME, 0o700, dashboard),
+        directory(f"{_HOME}/.ssh", 0o700, dashboard),
+        directory(_KEYS, 0o700, dashboard, "sshd of Fedora CoreOS reads every file in here."),
+        directory(layout.NODE_ETC, 0o755),
+        directory(layout.QUADLETS, 0o755),
+        directory(layout.NODE_STATE, 0o700, comment="What ffs-node remembers: fences, operations, pending switches."),
+        directory(layout.SERVICES, 0o755),
     ]
     for service in spec.services:
         home = layout.service_directory(service.name)
         tree += [
-            _directory(home, 0o755),
-            _directory(f"{home}/releases", 0o755),
-            _directory(f"{home}/certs", 0o755),
-            _directory(f"{home}/supervisor", 0o755),
-            _directory(f"{home}/credentials", 0o700),
-            _directory(f"{home}/data", 0o750, layout.SERVICE_USER, "The only place that the service may write to."),
+            directory(home, 0o755),
+            directory(f"{home}/releases", 0o755),
+            directory(f"{home}/certs", 0o755),
+            directory(f"{home}/supervisor", 0o755),
+            directory(f"{home}/credentials", 0o700),
+            directory(f"{home}/data", 0o750, layout.SERVICE_USER, "The only place that the service may write to."),
         ]
     return tree
 
@@ -118,10 +103,10 @@ def _identity(spec: MachineSpec) -> list[Block]:
     node = {"node": spec.node, "project": spec.project, "protocol": layout.PROTOCOL}
     why = "The bootstrap host key, this file's only secret: the dashboard knows the machine by it at first contact."
     return [
-        _file("/etc/hostname", 0o644, f"{spec.node}\n", overwrite=True),
-        _file(_HOST_KEY, 0o600, spec.host_key_private.rstrip("\n") + "\n", comment=why),
-        _file(f"{_HOST_KEY}.pub", 0o644, f"{spec.host_key_public.strip()}\n"),
-        _file(f"{layout.NODE_ETC}/node.json", 0o644, json.dumps(node, sort_keys=True) + "\n"),
+        file("/etc/hostname", 0o644, f"{spec.node}\n", overwrite=True),
+        file(_HOST_KEY, 0o600, spec.host_key_private.rstrip("\n") + "\n", comment=why),
+        file(f"{_HOST_KEY}.pub", 0o644, f"{spec.host_key_public.strip()}\n"),
+        file(f"{layout.NODE_ETC}/node.json", 0o644, json.dumps(node, sort_keys=True) + "\n"),
     ]
 
 
@@ -129,7 +114,7 @@ def _access(spec: MachineSpec) -> list[Block]:
     key = Block(
         (
             ("path", f"{_KEYS}/{layout.DASHBOARD_USER}"),
-            *_owner(layout.DASHBOARD_USER),
+            *owner(layout.DASHBOARD_USER),
             ("mode", Octal(0o600)),
             ("contents", Block((("inline", f"restrict,port-forwarding {spec.dashboard_key.strip()}\n"),))),
         ),
@@ -137,11 +122,11 @@ def _access(spec: MachineSpec) -> list[Block]:
         "A fragment of its own, so that neither Ignition's nor anybody's authorized_keys is touched.",
     )
     rule = f"{layout.DASHBOARD_USER} ALL=(root) NOPASSWD: {layout.NODE_PROGRAM}\n"
-    sudo = _file(layout.SUDO_RULE, 0o440, rule, comment="That one program, nothing else.")
+    sudo = file(layout.SUDO_RULE, 0o440, rule, comment="That one program, nothing else.")
     why = (
         "A connection whose other end is gone (a cut cable) ends within a minute or so, and what ran for it as well."
     )
-    alive = _file(layout.SSHD_RULE, 0o600, "ClientAliveInterval 15\nClientAliveCountMax 4\n", comment=why)
+    alive = file(layout.SSHD_RULE, 0o600, "ClientAliveInterval 15\nClientAliveCountMax 4\n", comment=why)
     return [key, sudo, alive, *_break_glass(spec)]
 
 
@@ -150,15 +135,15 @@ def _break_glass(spec: MachineSpec) -> list[Block]:
         return []
     kept = "".join(f"{bare(line)}\n" for line in spec.break_glass)
     why = "Keys of core that ffs-node never removes."
-    return [_file(f"{layout.NODE_ETC}/break-glass", 0o644, kept, comment=why)]
+    return [file(f"{layout.NODE_ETC}/break-glass", 0o644, kept, comment=why)]
 
 
 def _program(spec: MachineSpec) -> list[Block]:
     signers = f"{layout.NODE_ETC}/upgrade.signers"
     return [
-        _file(layout.NODE_PROGRAM, 0o755, spec.ffs_node),
+        file(layout.NODE_PROGRAM, 0o755, spec.ffs_node),
         *(
-            [_file(signers, 0o644, spec.upgrade_signers, comment="Whose upgrades of ffs-node count.")]
+            [file(signers, 0o644, spec.upgrade_signers, comment="Whose upgrades of ffs-node count.")]
             if spec.upgrade_signers
             else []
         ),
@@ -170,8 +155,8 @@ def _policy(spec: MachineSpec) -> list[Block]:
     window = zincati.strategy(zincati.window(spec.update_slot, spec.update_slots))
     updates = "Otherwise every node reboots as soon as an update is there. The nodes of a project take turns."
     return [
-        _file(firewall.PATH, 0o600, firewall.rules(ports, spec.dashboard_addresses)),
-        _file("/etc/zincati/config.d/55-ffs-updates-strategy.toml", 0o644, window, comment=updates),
+        file(firewall.PATH, 0o600, firewall.rules(ports, spec.dashboard_addresses)),
+        file("/etc/zincati/config.d/55-ffs-updates-strategy.toml", 0o644, window, comment=updates),
     ]
 
 
@@ -181,7 +166,7 @@ def _services(spec: MachineSpec) -> list[Block]:
         "section enables it, so it does not stand under systemd.units."
     )
     return [
-        _file(
+        file(
             layout.quadlet_path(service.name),
             0o644,
             quadlet.placeholder(

@@ -15,7 +15,7 @@ from shlex import join
 from typing import TYPE_CHECKING, Any, Final
 
 from tests.lab import machine
-from tests.lab.composed_images import CHECKOUT, NAMES, archive
+from tests.lab.composed_images import CHECKOUT, NAMES
 from tests.lab.inside import PATH
 
 if TYPE_CHECKING:
@@ -39,14 +39,9 @@ FILES: Final = ("docker-compose.yml", "docs/compose/Caddyfile", ".env.example")
 class Composed:
     """The services of the compose file on ``node``; ``directory`` is the same path there and here."""
 
-    def __init__(self, node: Node, directory: Path) -> None:
+    def __init__(self, node: Node, directory: Path, images: Path) -> None:
         self.node, self.directory = node, directory
-        images = archive()
-        try:
-            with images.open("rb") as stream:
-                self._enter(("podman", "load", "--quiet"), stdin=stream)
-        finally:
-            shutil.rmtree(images.parent)
+        load(node, images)
         for name in FILES:
             file = directory / name
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -58,7 +53,7 @@ class Composed:
         tar = subprocess.run(("tar", "-C", str(directory), "-c", "."), capture_output=True, check=True).stdout
         node.exec(("tar", "-C", str(directory), "-x"), stdin=tar).check()
         self.podman = directory.parent / "podman-of-the-node"
-        self.podman.write_text(PODMAN.format(enter=join(self._entering(()))))
+        self.podman.write_text(PODMAN.format(enter=join(_entering(node, ()))))
         self.podman.chmod(0o755)
 
     def settings(self, values: dict[str, str]) -> None:
@@ -131,13 +126,18 @@ class Composed:
         told = (state.get("Health") or {}).get("Status") or "healthy"
         return bool(state["Running"]) and told == "healthy"
 
-    def _enter(self, argv: tuple[str, ...], stdin: object) -> None:
-        subprocess.run(self._entering(argv), stdin=stdin, check=True, timeout=300, stdout=subprocess.DEVNULL)  # type: ignore[call-overload]
 
-    def _entering(self, argv: tuple[str, ...]) -> tuple[str, ...]:
-        leader = machine.leader(self.node.cgroup)
-        assert leader is not None
-        return machine.enter_command(leader, self.node.cgroup, PATH, argv)
+def load(node: Node, images: Path) -> None:
+    """Put an archive of images into the node's store: half a minute."""
+    with images.open("rb") as stream:
+        command = _entering(node, ("podman", "load", "--quiet"))
+        subprocess.run(command, stdin=stream, check=True, timeout=300, stdout=subprocess.DEVNULL)
+
+
+def _entering(node: Node, argv: tuple[str, ...]) -> tuple[str, ...]:
+    leader = machine.leader(node.cgroup)
+    assert leader is not None
+    return machine.enter_command(leader, node.cgroup, PATH, argv)
 
 
 def _no_caches(member: tarfile.TarInfo) -> tarfile.TarInfo | None:

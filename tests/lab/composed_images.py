@@ -40,7 +40,8 @@ BUILD_TIMEOUT: Final = 900.0
 
 def archive() -> Path:
     """An archive of all images, for ``podman load``; ffsweb's is always that of this checkout. A minute; two at first."""
-    store = cached("composed", (Path(__file__), HERE / "composed_servers" / "Containerfile"), _servers)
+    made_of = [HERE / "composed_servers" / name for name in ("Containerfile", "set-up-and-serve")]
+    store = cached("composed", (Path(__file__), *made_of), _servers)
     kept = Path.home() / ".cache" / "uv"  # what made this checkout's environment: nothing is fetched twice
     kept.mkdir(parents=True, exist_ok=True)
     paths = [f"--volume={path}:{path}:ro" for path in _registry_settings()] + [f"--volume={kept}:/root/.cache/uv"]

@@ -1,8 +1,9 @@
-"""The composed services on a machine of their own: they deploy to a node while each of them is killed."""
+"""The composed services on a machine of their own, and a machine that boots as a server: the images are built once."""
 
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +11,9 @@ from typing import Any
 
 import pytest
 
-from tests.lab.composed import DOMAIN, Composed
+from tests.lab import served
+from tests.lab.composed import DOMAIN, Composed, load
+from tests.lab.composed_images import CHECKOUT, NAMES, archive
 from tests.lab.deployed import get
 from tests.lab.lab import Lab
 from tests.lab.minimal import machine_file
@@ -25,10 +28,18 @@ WHOLE = 300.0
 
 
 @pytest.fixture(scope="module")
-def composed(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composed]:
+def images(lab: Lab) -> Iterator[Path]:
+    """The archive of all images; it wants what a lab wants."""
+    made = archive()
+    yield made
+    shutil.rmtree(made.parent)
+
+
+@pytest.fixture(scope="module")
+def composed(lab: Lab, images: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composed]:
     node = lab.up("composed", machine_file("composed"))
     try:
-        made = Composed(node, tmp_path_factory.mktemp("composed") / "ffsweb")
+        made = Composed(node, tmp_path_factory.mktemp("composed") / "ffsweb", images)
         made.compose("up", "--detach", "--no-build")
         yield made
     finally:
@@ -94,6 +105,42 @@ def test_they_deploy_to_a_node_while_each_of_them_is_killed(
         assert page(composed, "/readyz") == "ready\n"
     finally:
         target.remove()
+
+
+def test_a_machine_boots_as_a_server_and_after_a_reboot_it_is_the_same(lab: Lab, images: Path, key: Path) -> None:
+    server = served.Server(lab, key)
+    try:
+        load(server.node, images)
+        server.exec("systemctl", "restart", "ffsweb.target", timeout=200)
+        server.come_up(120)
+        until("readyz", lambda: server.page("/readyz") == "ready\n", 30)
+        banner = server.exec("podman", "exec", "ffsweb-web", "ffs", "banner")
+        link = banner.partition(f"https://{served.DOMAIN}/account/first/")[2].split()[0]
+        assert "password" in server.page(f"/account/first/{link}")
+        assert server.private_keys() == {"web": {"web"}, "worker": {"web", "worker"}, "beat": {"web"}}
+        for name in STAYS:
+            told = server.container(name)
+            assert told["EffectiveCaps"] in (None, []) or name == "proxy", name
+            assert told["HostConfig"]["ReadonlyRootfs"], name
+            assert "no-new-privileges" in told["HostConfig"]["SecurityOpt"], name
+            assert told["Config"]["User"].partition(":")[0] not in {"", "0", "root"}, name
+        assert server.where_passwords_show() == []
+        printed = server.exec("podman", "run", "--rm", NAMES["IMAGE"], "server")
+        assert printed == (CHECKOUT / "docs" / "server" / "server.bu").read_text()
+
+        secrets = server.secrets()
+        before = {server.container(name)["Id"]: name for name in STAYS}
+        server.exec("systemctl", "restart", "ffsweb-keys", timeout=200)  # as for a new version
+        running = server.exec("podman", "ps", "--no-trunc", "--quiet").split()
+        assert {before[each] for each in running if each in before} == {"valkey", "postgres"}
+
+        server.node.stop()
+        server.node.start()
+        server.come_up(180)
+        until("readyz", lambda: server.page("/readyz") == "ready\n", 30)
+        assert server.secrets() == secrets
+    finally:
+        server.node.remove()
 
 
 def told(composed: Composed, operation: int) -> dict[str, Any]:
