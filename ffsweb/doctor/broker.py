@@ -50,7 +50,7 @@ def judge(found: Server) -> Iterator[Finding]:
     text = f"{found.name} {found.version} answers within {found.seconds * 1000:.0f} ms; it needs to keep nothing."
     numbers = tuple(int(part) for part in found.version.split(".")[:2] if part.isdecimal())
     if numbers and numbers < OLDEST:
-        yield fail(text, "ffsweb needs Redis or Valkey 7.2 or later.")
+        yield warn(text, "ffsweb is made for Redis or Valkey 7.2 and later.")
     elif found.seconds > SLOW:
         yield warn(text, "Logs come as late: bring it closer.")
     else:
