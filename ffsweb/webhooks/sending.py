@@ -112,6 +112,9 @@ def _post(delivery: Delivery, keys: list[Secret] | str, timestamp: int) -> _Resu
         answer = calling.post(destination, body, headers, allowed=settings.WEBHOOK_PRIVATE, lookup=RESOLVE)
     except (BadAddress, calling.NotSent, ValueError) as error:
         return _Result(str(error))
+    except Exception as error:  # the others' results are not to be lost with it
+        logger.exception("webhook_mistake", delivery=delivery.pk)
+        return _Result(f"A mistake of ffsweb ({type(error).__name__}); its log has it.")
     if answer.good:
         return _Result(status=answer.status)
     more = " Redirects are not followed." if 300 <= answer.status < 400 else ""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connections, transaction
 from django.utils import timezone
 
 from deployments.core.push_policy import goes_to, matches
@@ -81,6 +82,27 @@ def test_what_matches_is_deployed_in_the_name_of_whoever_made_the_token(builder:
     assert AuditEvent.objects.filter(action="deploy.request").exists() and not Message.objects.exists()
     builder.push(image)
     assert on_push.take_up_waiting() == 0, "an image is taken up once"
+
+
+def test_of_two_workers_at_once_one_begins_it(builder: Builder, site: Site) -> None:
+    builder.push(builder.image(4))
+    together, begun = threading.Barrier(2, timeout=20), []
+
+    def work() -> None:
+        try:
+            together.wait()
+            begun.append(on_push.take_up_waiting())
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sorted(begun) == [0, 1]
+    assert (taken_up().state, Release.objects.count()) == ("started", 3)
+    assert Operation.objects.filter(kind="deploy").count() == 1
 
 
 @pytest.mark.parametrize("name", ["serbest:main", "web:v1", ""])

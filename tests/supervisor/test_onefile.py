@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import ast
+import gc
 import shutil
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
+from deployments.nodekit.supervisor import onefile
 from deployments.nodekit.supervisor.onefile import join, source
 from tests.supervisor.sealed import container as container
 from tests.supervisor.sealed import memory as memory
@@ -92,3 +96,33 @@ def test_a_sealed_key_is_opened_under_the_oldest_python_and_a_new_one(version, s
     assert running.process.wait(20) == 0, running.text()
     assert "key -----BEGIN" in running.text()
     assert list(memory.iterdir()) == []
+
+
+def test_it_is_joined_by_several_threads_at_once() -> None:
+    """CPython 3.11 cannot parse in a thread while it does in another one, which a collection of garbage lets on."""
+    whole, found = source(), []
+    onefile._joined.cache_clear()
+    together, threshold = threading.Barrier(8, timeout=20), gc.get_threshold()
+
+    def deep(calls: int) -> bytes:
+        return deep(calls - 1) if calls else source()
+
+    def work(calls: int) -> None:
+        together.wait()
+        found.append(deep(calls))
+
+    def give_way(*_: object) -> None:
+        time.sleep(0.0001)
+
+    gc.callbacks.append(give_way)
+    gc.set_threshold(50)
+    try:
+        threads = [threading.Thread(target=work, args=(calls,)) for calls in range(0, 40, 5)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+    finally:
+        gc.set_threshold(*threshold)
+        gc.callbacks.remove(give_way)
+    assert found == [whole] * 8

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import time_machine
-from django.db import transaction
+from django.db import connections, transaction
 from time_machine import Traveller
 
 from ffsweb.accounts.models import Project, User
@@ -233,6 +233,45 @@ def test_a_receiver_that_is_slow_holds_up_no_other(
     receiver.answer = answer
     tell(project)
     assert sending.send_due() == 2
+
+
+def test_of_two_workers_at_once_each_event_is_sent_by_one(
+    project: Project, endpoint: Endpoint, receiver: Receiver
+) -> None:
+    for number in range(6):
+        tell(project, key=f"www:{number}")
+    together, sent = threading.Barrier(2, timeout=20), []
+
+    def work() -> None:
+        try:
+            together.wait()
+            sent.append(sending.send_due())
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    sending.send_due()
+    identities = [found.headers["webhook-id"] for found in receiver.received]
+    assert identities == list(Delivery.objects.order_by("pk").values_list("identity", flat=True))
+
+
+def test_a_mistake_at_one_endpoint_loses_no_result_of_another(
+    project: Project, alice: User, endpoint: Endpoint, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lookup(host: str, _port: int) -> list[str]:
+        if host == "odd.example.org":
+            raise ZeroDivisionError
+        return ["127.0.0.1"]
+
+    monkeypatch.setattr(sending, "RESOLVE", lookup)
+    services.add(actor=alice, project=project, url="https://odd.example.org/", events=[EVENT])
+    tell(project)
+    assert sending.send_due() == 1
+    assert states() == ["sent", "queued"] and "ZeroDivisionError" in Delivery.objects.all()[0].last_error
 
 
 def test_a_worker_that_stops_begins_nothing(project: Project, endpoint: Endpoint, receiver: Receiver) -> None:

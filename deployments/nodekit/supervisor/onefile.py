@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import threading
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -13,11 +14,18 @@ PARTS: Final = (
 )
 """In the order in which they build on each other; ``command`` ends with the call of ``main``."""
 _PACKAGE: Final = "deployments.nodekit.supervisor"
+_ONE_AT_A_TIME: Final = threading.Lock()
+"""CPython 3.11 cannot parse in two threads at once: "AST constructor recursion depth mismatch"."""
+
+
+def source() -> bytes:
+    """The whole supervisor as one Python program, the same bytes for the same version."""
+    with _ONE_AT_A_TIME:
+        return _joined()
 
 
 @cache
-def source() -> bytes:
-    """The whole supervisor as one Python program, the same bytes for the same version."""
+def _joined() -> bytes:
     here = Path(__file__).parent
     parts = {name: (here / f"{name}.py").read_text(encoding="utf-8") for name in PARTS}
     return join((here / "__init__.py").read_text(encoding="utf-8"), parts).encode()
