@@ -6,7 +6,7 @@
     ├── NotMade        a backup could not be made; no file was left behind
     ├── Damaged        a file is no backup, was cut, changed or forged; nothing of it was kept
     ├── WrongKey       a file is whole as far as can be seen, and no key that is here opens it
-    └── NotRestored    the backup may be good, but this installation does not take it; nothing was changed
+    └── NotRestored    the backup may be good, but this installation does not take it; the text says what was changed
 """
 
 from __future__ import annotations
@@ -29,4 +29,4 @@ class WrongKey(BackupError):
 
 
 class NotRestored(BackupError):
-    """The backup was not restored; the installation is as before."""
+    """The backup was not restored, or not to its end."""

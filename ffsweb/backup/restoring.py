@@ -17,7 +17,7 @@ from pathlib import Path
 from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.core.management import call_command
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
@@ -63,7 +63,8 @@ def possible(manifest: Manifest) -> None:
 def restore(source: Source, opener: Opener, keys: Path, *, copy_keys: bool) -> Done:
     """Restore a backup. ``keys``: the directory with the private keys; ``copy_keys``: FFSWEB_KEYS gets them.
 
-    Raises BackupError, or OSError where the disk fails; the installation is empty then, as before. Needs room for all
+    Raises BackupError, or OSError where the disk fails; the installation is empty then, as before (but where the text
+    says that the database could not be brought up to date after all was restored). Needs room for all
     of it in FFSWEB_DATA.
     """
     _refuse_what_is_there(keys, copy_keys=copy_keys)
@@ -89,7 +90,9 @@ def restore(source: Source, opener: Opener, keys: Path, *, copy_keys: bool) -> D
         if manifest.database == "sqlite":
             closed = _sqlite(staging / "database" / "sqlite", manifest, openers)
         else:
-            closed = _postgres(staging / "database", manifest, openers)
+            _postgres(staging / "database", manifest)
+    if manifest.database == "postgresql":
+        closed = _postgres_up_to_date(manifest, openers)
     return Done(manifest, closed)
 
 
@@ -157,6 +160,7 @@ def _sqlite(file: Path, manifest: Manifest, openers: dict[str, Opener]) -> list[
     try:
         call_command("migrate", verbosity=0, interactive=False)
         with transaction.atomic():
+            restored.mark(_of(manifest))
             closed = _finish(manifest, openers)
     finally:
         connection.close()
@@ -170,7 +174,7 @@ def _sqlite(file: Path, manifest: Manifest, openers: dict[str, Opener]) -> list[
     return closed
 
 
-def _postgres(directory: Path, manifest: Manifest, openers: dict[str, Opener]) -> list[str]:
+def _postgres(directory: Path, manifest: Manifest) -> None:
     applied = dict(sorted(MigrationRecorder(connection).applied_migrations()))
     if applied and applied != manifest.migrations:
         raise NotRestored(
@@ -181,14 +185,28 @@ def _postgres(directory: Path, manifest: Manifest, openers: dict[str, Opener]) -
     executor.migrate(list(manifest.migrations.items()))
     with transaction.atomic():
         postgres.load(manifest.columns, directory)
-        closed = _finish(manifest, openers)
-    call_command("migrate", verbosity=0, interactive=False)
-    return closed
+        restored.mark(_of(manifest))
+
+
+def _postgres_up_to_date(manifest: Manifest, openers: dict[str, Opener]) -> list[str]:
+    """The rows are there and marked: from here on nothing is taken back."""
+    try:
+        call_command("migrate", verbosity=0, interactive=False)
+        with transaction.atomic():
+            return _finish(manifest, openers)
+    except DatabaseError as error:
+        raise NotRestored(
+            f"All was restored and marked, but the database could not be brought up to date: {error}. It "
+            "stays as it is. Run ffs migrate, and end all sessions under People."
+        ) from error
+
+
+def _of(manifest: Manifest) -> str:
+    return f"{manifest.installation}, {manifest.made_at}"
 
 
 def _finish(manifest: Manifest, openers: dict[str, Opener]) -> list[str]:
-    """Mark it as restored; nobody is logged in, and the backups of the old machine are not looked for here."""
-    restored.mark(f"{manifest.installation}, {manifest.made_at}")
+    """Nobody is logged in, and the backups of the old machine are not looked for here."""
     Session.objects.all().delete()
     models.Backup.objects.all().delete()
     models.Watch.objects.all().delete()

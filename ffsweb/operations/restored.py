@@ -6,10 +6,11 @@ each other's work. That word begins a new epoch, after which nodes refuse whatev
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -20,6 +21,11 @@ from . import fencing
 from .contract import FencePair
 from .errors import NotPossible
 from .models import Fence, Operation
+
+_MARK = """
+    INSERT INTO operations_fence (id, epoch, counter, restored_at, restored_of) VALUES (1, %s, 0, %s, %s)
+    ON CONFLICT (id) DO UPDATE SET restored_at = EXCLUDED.restored_at, restored_of = EXCLUDED.restored_of
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +48,13 @@ def waits() -> bool:
 
 
 def mark(of: str) -> None:
-    """Let everything wait from now on. Part of the caller's transaction: the one that brings the rows."""
-    Fence.objects.get_or_create(pk=1)
-    Fence.objects.filter(pk=1).update(restored_at=timezone.now(), restored_of=of[:200])
+    """Let everything wait from now on. Part of the caller's transaction: the one that brings the rows.
+
+    In SQL, because the table may be that of an older version, which is brought up to date after this.
+    """
+    now = connection.ops.adapt_datetimefield_value(timezone.now())  # as the column has it, so that it can be compared
+    with connection.cursor() as cursor:
+        cursor.execute(_MARK, [int(time.time()), now, of[:200]])
 
 
 def confirm(seen: datetime, *, actor: User | None, request: HttpRequest | None = None) -> FencePair:
