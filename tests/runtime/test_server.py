@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -88,6 +89,12 @@ def test_a_private_key_is_refused(capsys, tmp_path):
     with pytest.raises(SystemExit):
         server.run(["--ssh-key", str(file)])
     assert "private key" in capsys.readouterr().err
+
+
+def test_keys_may_come_by_standard_input(capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{KEY}\n"))
+    assert server.run(["--ssh-key", "-"]) == 0
+    assert f'        - "{KEY}"\n' in capsys.readouterr().out
 
 
 def made(place: Path) -> dict[str, str]:
