@@ -177,9 +177,9 @@ def test_each_kind_opens_with_its_context_and_a_box_in_the_wrong_place_is_named(
     SigningKey.objects.get_or_create(
         defaults={"public_key": "k", "sealed_private_key": sealer.seal(Secret("x"), signing_key_context("k"))}
     )
-    context = registry_context(fleet.project.pk, "quay.io")
+    context = registry_context(fleet.project.pk, "registry.example.org")
     sealed = sealer.seal(Secret("x"), context)
-    RegistryCredential.objects.create(project=fleet.project, host="quay.io", sealed_password=sealed)
+    RegistryCredential.objects.create(project=fleet.project, host="registry.example.org", sealed_password=sealed)
     endpoint = Endpoint(project=fleet.project, url="https://hooks.example.org/x", events=["*"])
     endpoint.sealed_secret = sealer.seal(Secret("x"), endpoint.context)
     endpoint.save()
