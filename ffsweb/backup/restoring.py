@@ -9,8 +9,6 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,14 +21,13 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
 from ffsweb.audit.services import record
-from ffsweb.backup import checking, emptiness, keyfile, models, postgres, sealing, sqlite
+from ffsweb.backup import checking, emptiness, keyfile, models, placing, postgres, sealing, sqlite
 from ffsweb.backup.chunks import Source
 from ffsweb.backup.errors import NotRestored
-from ffsweb.backup.manifest import Manifest, Part
+from ffsweb.backup.manifest import Manifest
 from ffsweb.backup.parts import Reading
 from ffsweb.operations import restored
 from ffsweb.sealed import Opener
-from ffsweb.sealed.keyfiles import write as write_key
 
 ROOM = 1 << 30
 """Bytes that are to stay free beside what is restored."""
@@ -78,14 +75,14 @@ def restore(source: Source, opener: Opener, keys: Path, *, copy_keys: bool) -> D
         raise NotRestored(
             f"{settings.DATA} has {free} bytes free, and this needs {manifest.size + ROOM}. Nothing was changed."
         )
-    with tempfile.TemporaryDirectory(prefix="restore-", dir=settings.DATA) as name, _undone() as placed:
+    with tempfile.TemporaryDirectory(prefix="restore-", dir=settings.DATA) as name, placing.undone() as placed:
         staging = Path(name)
         for part, pieces in reading.parts():
-            _write(staging, part, pieces)
+            placing.write(staging, part, pieces)
         os.sync()
         if copy_keys:
-            _place_keys(keys, placed)
-        _place_blobs(staging, placed)
+            placing.place_keys(keys, placed)
+        placing.place_blobs(staging, placed)
         openers = {ring: Opener.load(keys, ring) for ring in ("web", "worker")}
         if manifest.database == "sqlite":
             closed = _sqlite(staging / "database" / "sqlite", manifest, openers)
@@ -105,50 +102,6 @@ def _refuse_what_is_there(keys: Path, *, copy_keys: bool) -> None:
             f"This installation is not empty: {'; '.join(there)}. A restore replaces nothing. Nothing was changed. "
             "Move that away, or set FFSWEB_DATA, FFSWEB_KEYS and DATABASE_URL to empty ones."
         )
-
-
-def _write(staging: Path, part: Part, pieces: Iterator[bytes]) -> None:
-    place = staging / part.name  # the manifest's names were checked: none leads out of here
-    place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with os.fdopen(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "wb") as file:
-        for piece in pieces:
-            file.write(piece)
-
-
-@contextmanager
-def _undone() -> Iterator[list[Path]]:
-    """What was put into its place goes again if the block does not end well."""
-    placed: list[Path] = []
-    try:
-        yield placed
-    except BaseException:
-        for path in placed:
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
-        raise
-
-
-def _place_keys(keys: Path, placed: list[Path]) -> None:
-    settings.KEYS.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for file in sorted(path for path in keys.rglob("*") if path.is_file()):
-        place = settings.KEYS / file.relative_to(keys)
-        if place.parent != settings.KEYS and not place.parent.exists():
-            place.parent.mkdir(mode=0o700)
-            placed.append(place.parent)
-        placed.append(place)
-        write_key(place, file.read_bytes())
-
-
-def _place_blobs(staging: Path, placed: list[Path]) -> None:
-    for name in ("oci", "files"):
-        if not (staging / name).exists():
-            continue
-        place = settings.DATA / name
-        shutil.rmtree(place, ignore_errors=True)  # an empty store, or nothing: that was looked at
-        placed.append(place)
-        (staging / name).rename(place)
 
 
 def _sqlite(file: Path, manifest: Manifest, openers: dict[str, Opener]) -> list[str]:
