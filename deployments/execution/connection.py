@@ -41,7 +41,8 @@ class NodeLogin:
 
         Raises RemoteError, CannotOpen.
         """
-        structlog.contextvars.bind_contextvars(node=self.node.pk)
+        if _of_an_operation():  # whose run has a context of its own; elsewhere the name would stay with the thread
+            structlog.contextvars.bind_contextvars(node=self.node.pk)
         key: Secret = worker_opener().open(self._sealed, self._context)
         endpoint = self.endpoint
         if host_keys is not None:
@@ -49,13 +50,15 @@ class NodeLogin:
         try:
             session = connect(endpoint, Identity(private_key=key), timeout=CONNECT_SECONDS, stop=stop)
         except RemoteError as error:
-            _tell("node_not_connected", error=type(error).__name__)
+            self._tell("node_not_connected", error=type(error).__name__)
             raise
-        _tell("node_connected", node_name=self.node.name)
+        self._tell("node_connected", node_name=self.node.name)
         return session
 
+    def _tell(self, event: str, **more: str) -> None:
+        """A line for each connection of an operation; readings make some every minute, which nobody wants to read."""
+        (logger.info if _of_an_operation() else logger.debug)(event, node=self.node.pk, **more)
 
-def _tell(event: str, **more: str) -> None:
-    """A line for each connection of an operation; readings make some every minute, which nobody wants to read."""
-    of_operation = "operation" in structlog.contextvars.get_contextvars()
-    (logger.info if of_operation else logger.debug)(event, **more)
+
+def _of_an_operation() -> bool:
+    return "operation" in structlog.contextvars.get_contextvars()

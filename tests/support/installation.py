@@ -70,6 +70,9 @@ class Installation:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
+        except urllib.error.URLError as error:
+            error.add_note(f"The log of the installation:\n{self.log.read_text()[-5000:]}")
+            raise
 
     def down(self) -> None:
         if self.process is None or self.process.poll() is not None:
