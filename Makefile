@@ -51,17 +51,17 @@ ON_POSTGRES := $(BIN)/python -m tests.support.postgres $(BIN)/pytest -q
 
 MAIN_JOB := tests/lab/test_main_path.py tests/lab/test_everyday.py
 
-# What needs no machine of its own runs two at a time.
+# What needs no machine of its own; some of it waits.
 test-quick: setup
-	$(BIN)/pytest -q -n 2 -m "not lab and not browser" || $(AGAIN) || $(AGAIN)
+	$(BIN)/pytest -q -n 3 -m "not lab and not browser" || $(AGAIN) || $(AGAIN)
 
-# Nodes and browsers: they wait more than they work, so three files at a time.
+# Nodes and browsers: they wait more than they work, so three files at a time, the longest first (tests/support/order.py).
 test-machines: setup
-	$(BIN)/pytest -q -n 3 --dist loadfile -m "lab or browser" || $(AGAIN) || $(AGAIN)
+	$(BIN)/pytest -q -n 3 --dist loadfile --no-loadscope-reorder -m "lab or browser" || $(AGAIN) || $(AGAIN)
 
 # Again, whatever asks for the database, and the main job on nodes.
 test-postgres: setup
-	$(ON_POSTGRES) -n 2 -m "not lab and not browser" --database-only || $(ON_POSTGRES) $(FAILED) || $(ON_POSTGRES) $(FAILED)
+	$(ON_POSTGRES) -n 3 -m "not lab and not browser" --database-only || $(ON_POSTGRES) $(FAILED) || $(ON_POSTGRES) $(FAILED)
 	$(ON_POSTGRES) $(MAIN_JOB) || $(ON_POSTGRES) $(FAILED) || $(ON_POSTGRES) $(FAILED)
 
 # A node, a dashboard and a deploy, until Ctrl-C.

@@ -11,6 +11,7 @@ import pytest
 from django.conf import settings
 
 from ffsweb.sealed import create_ring, ring_exists
+from tests.support.order import longest_first
 from tests.support.requirements import KNOWN, required
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what no other database could change."""
+    """Leave out what no other database could change; begin with what lasts longest."""
+    longest_first(items)
     if config.getoption("--database-only"):
         wanted = [item for item in items if _asks_for_the_database(item)]
         config.hook.pytest_deselected(items=[item for item in items if item not in wanted])
