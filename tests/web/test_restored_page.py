@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from django.db import connection
+from django.template import Context, Template
 
 from ffsweb.accounts.models import Project, User
 from ffsweb.audit.models import AuditEvent
 from ffsweb.operations import restored
 from ffsweb.operations.models import Fence, Operation
+from tests.support.threads import beside
 from tests.web.conftest import Visit
 from tests.web.markup import assert_well_made
 
@@ -64,3 +67,21 @@ def test_the_word_begins_a_new_epoch_once(
     again = visit(root).post(PAGE, {"off": "on", "seen": seen}, follow=True).content.decode()
     assert "Nothing waits for this word any more" in again
     assert Fence.objects.get().epoch == epoch
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_page_that_is_made_in_a_thread_of_its_own_leaves_no_connection_there() -> None:
+    left: list[object] = []
+
+    def make() -> None:
+        text = "{% load restored %}{% restored_database as restored %}{{ restored }}"
+        assert Template(text).render(Context()) == "None"
+        left.append(connection.connection)
+
+    thread = beside(make)
+    thread.start()
+    thread.join()
+    assert left == [None]
+    assert Fence.objects.count() < 2 and connection.connection is not None
+    make()
+    assert left[1] is not None  # what was there before stays
