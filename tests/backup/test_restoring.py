@@ -26,8 +26,7 @@ from ffsweb.audit.services import verify
 from ffsweb.backup import models, parts, sqlite
 from ffsweb.backup.errors import BackupError, Damaged, NotRestored, WrongKey
 from ffsweb.backup.gathering import gathered
-from ffsweb.backup.making import make
-from ffsweb.backup.restoring import Done, restore
+from ffsweb.backup.restoring import restore
 from ffsweb.operations import restored, services
 from ffsweb.operations.errors import NotPossible
 from ffsweb.operations.models import Fence, Operation
@@ -37,22 +36,7 @@ from ffsweb.web.keys import worker_opener, worker_sealer
 from tests.deployments.fleet import Fleet, log_of, run
 from tests.deployments.push_site import Site
 
-
-def backup(*, images: bool = True) -> bytes:
-    stream = io.BytesIO()
-    make(stream, images=images)
-    return stream.getvalue()
-
-
-def lose_everything() -> None:
-    """The machine is gone; another one is there, empty, with the keys."""
-    call_command("flush", verbosity=0, interactive=False)
-    shutil.rmtree(settings.DATA)
-    settings.DATA.mkdir(mode=0o700)
-
-
-def restore_it(file: bytes) -> Done:
-    return restore(io.BytesIO(file), worker_opener(), settings.KEYS, copy_keys=False)
+from .losing import backup, lose_everything, restore_it
 
 
 def left() -> list[str]:
