@@ -10,6 +10,7 @@ import os
 import pwd
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -30,6 +31,7 @@ class NotHere(Exception):
 
 def main(command: list[str]) -> int:
     """The command's exit code."""
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # the cluster ends with us, not after us
     try:
         with cluster() as url:
             return subprocess.run(command, env={**os.environ, "DATABASE_URL": url}, check=False).returncode
