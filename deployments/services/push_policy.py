@@ -5,21 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-import structlog
 from django.db import transaction
-from kombu.exceptions import OperationalError
 
 from deployments.core.push_policy import OFF, goes_to, matches
 from deployments.models import Image, PushPolicy, Service, TakenUp
 from ffsweb.audit.services import record
-from ffsweb.celery import app
+from ffsweb.operations import messages
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
 
     from ffsweb.accounts.models import AccessToken, Project, User
-
-logger = structlog.get_logger(__name__)
 
 TASK = "deployments.take_up"
 
@@ -53,17 +49,10 @@ def note(*, project: Project, image: Image, name: str, token: AccessToken, by: s
     values = {"name": name, "token": token, "pushed_by": by}
     _, is_new = TakenUp.objects.get_or_create(project=project, image=image, defaults=values)
     if is_new:
-        transaction.on_commit(_wake)
+        messages.tick_on_commit(TASK, lost="push_not_announced")
 
 
 def chosen(project: Project, policy: PushPolicy) -> list[Service]:
     """The services that the policy deploys to. One query."""
     rows = Service.objects.filter(project=project).select_related("node").order_by("node__name", "name")
     return [row for row in rows if goes_to(row.name, row.node.tags, services=policy.services, tags=policy.tags)]
-
-
-def _wake() -> None:
-    try:
-        app.send_task(TASK, retry=False, expires=15.0)
-    except OperationalError as error:
-        logger.warning("push_not_announced", error=str(error))

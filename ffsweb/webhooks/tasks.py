@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import structlog
-from django.db import transaction
-from kombu.exceptions import OperationalError
-
 from ffsweb.celery import app, every
+from ffsweb.operations import messages
 
 from . import outbox, sending
 
-logger = structlog.get_logger(__name__)
 SEND = "webhooks.send"
 
 every(15.0, task=SEND)
@@ -31,11 +27,4 @@ def forget() -> None:
 
 def send_soon() -> None:
     """Let a worker post what is due when the transaction under way is committed; the tick does it anyway."""
-    transaction.on_commit(_wake)
-
-
-def _wake() -> None:
-    try:
-        app.send_task(SEND, retry=False, expires=15.0)
-    except OperationalError as error:
-        logger.warning("webhook_not_announced", error=str(error))
+    messages.tick_on_commit(SEND, lost="webhook_not_announced")
