@@ -13,13 +13,11 @@ from __future__ import annotations
 import io
 import shutil
 import tempfile
-from collections.abc import Callable
 from http import HTTPStatus
 from importlib import import_module
-from inspect import iscoroutinefunction
 from typing import IO, Any
 
-from asgiref.sync import markcoroutinefunction, sync_to_async
+from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.auth import get_user
 from django.core.exceptions import RequestAborted
@@ -31,6 +29,7 @@ from django.urls import ResolverMatch, resolve
 from ffsweb.accounts.access import Kind, declared
 from ffsweb.accounts.models import Project, User
 from ffsweb.incoming import Incoming, Message
+from ffsweb.web.both_ways import BothWays
 from ffsweb.web.errors import refused
 from ffsweb.web.measures import size_in_words
 from ffsweb.web.uploads import STREAM, streams_body, takes_uploads
@@ -175,25 +174,16 @@ def _may_upload(scope: Message) -> bool:
     return held is not None and needed is not None and held.includes(needed)
 
 
-class Refusals:
+class Refusals(BothWays):
     """The middleware that answers for a body that was refused."""
 
-    sync_capable = True
-    async_capable = True
-
-    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
-        self.get_response = get_response
-        self._async = iscoroutinefunction(get_response)
-        if self._async:
-            markcoroutinefunction(self)
-
-    def __call__(self, request: HttpRequest) -> Any:
-        if self._async:
-            return self._later(request)
+    def now(self, request: HttpRequest) -> Any:
+        """The refusal, or what follows."""
         refusal = getattr(request, "scope", {}).get(REFUSAL)
         return refused(request, refusal.status, str(refusal)) if refusal else self.get_response(request)
 
-    async def _later(self, request: HttpRequest) -> Any:
+    async def later(self, request: HttpRequest) -> Any:
+        """The same, asynchronously."""
         refusal = getattr(request, "scope", {}).get(REFUSAL)
         if refusal:
             return await sync_to_async(refused)(request, refusal.status, str(refusal))

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from inspect import iscoroutinefunction
 from typing import Any
 
-from asgiref.sync import markcoroutinefunction
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.http import Http404, HttpRequest
@@ -14,25 +12,13 @@ from django.http.response import HttpResponseBase
 from django.utils.cache import patch_vary_headers
 
 from ffsweb.accounts.access import declared
-
-GetResponse = Callable[[HttpRequest], Any]
+from ffsweb.web.both_ways import BothWays
 
 PERMISSIONS = "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()"
 
 
-class DeclaredAccess:
+class DeclaredAccess(BothWays):
     """Refuses a view that does not say who it is for (``ffsweb.accounts.access``): denied by default."""
-
-    sync_capable = True
-    async_capable = True
-
-    def __init__(self, get_response: GetResponse) -> None:
-        self.get_response = get_response
-        if iscoroutinefunction(get_response):
-            markcoroutinefunction(self)
-
-    def __call__(self, request: HttpRequest) -> Any:
-        return self.get_response(request)
 
     def process_view(
         self, _request: HttpRequest, view: Callable[..., Any], _args: tuple[Any, ...], _kwargs: dict[str, Any]
@@ -46,19 +32,8 @@ class DeclaredAccess:
         raise PermissionDenied(f"{name} does not say who it is for.")
 
 
-class NoNul:
+class NoNul(BothWays):
     """Refuses a path with a NUL in it: nobody types one, and PostgreSQL answers it with an error of its own."""
-
-    sync_capable = True
-    async_capable = True
-
-    def __init__(self, get_response: GetResponse) -> None:
-        self.get_response = get_response
-        if iscoroutinefunction(get_response):
-            markcoroutinefunction(self)
-
-    def __call__(self, request: HttpRequest) -> Any:
-        return self.get_response(request)
 
     def process_view(
         self, request: HttpRequest, _view: Callable[..., Any], _args: tuple[Any, ...], _kwargs: dict[str, Any]
@@ -68,24 +43,15 @@ class NoNul:
             raise Http404("There is no such page.")
 
 
-class PrivatePages:
+class PrivatePages(BothWays):
     """Pages are kept by no cache, differ for htmx, and ask the browser for no device."""
 
-    sync_capable = True
-    async_capable = True
-
-    def __init__(self, get_response: GetResponse) -> None:
-        self.get_response = get_response
-        self._async = iscoroutinefunction(get_response)
-        if self._async:
-            markcoroutinefunction(self)
-
-    def __call__(self, request: HttpRequest) -> Any:
-        if self._async:
-            return self._later(request)
+    def now(self, request: HttpRequest) -> HttpResponseBase:
+        """The answer with its headers."""
         return _private(self.get_response(request))
 
-    async def _later(self, request: HttpRequest) -> HttpResponseBase:
+    async def later(self, request: HttpRequest) -> HttpResponseBase:
+        """The same, asynchronously."""
         return _private(await self.get_response(request))
 
 

@@ -12,13 +12,13 @@ import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from inspect import iscoroutinefunction
 from typing import Any, Final
 
 import structlog
-from asgiref.sync import markcoroutinefunction
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+
+from .both_ways import BothWays
 
 logger = structlog.get_logger(__name__)
 
@@ -80,30 +80,21 @@ def new() -> str:
     return secrets.token_hex(8)
 
 
-class RequestId:
+class RequestId(BothWays):
     """The outermost middleware: every line that is logged within carries the id, and the answer does.
 
     A request that may change something, or that failed, is a line of its own: the name of its view and no path, since
     some paths hold what lets somebody in.
     """
 
-    sync_capable = True
-    async_capable = True
-
-    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
-        self.get_response = get_response
-        self._async = iscoroutinefunction(get_response)
-        if self._async:
-            markcoroutinefunction(self)
-
-    def __call__(self, request: HttpRequest) -> Any:
-        if self._async:
-            return self._later(request)
+    def now(self, request: HttpRequest) -> HttpResponseBase:
+        """The answer with its id."""
         name, began = _id_of(request), time.monotonic()
         with structlog.contextvars.bound_contextvars(**{NAME: name}):
             return _told(request, self.get_response(request), name, began)
 
-    async def _later(self, request: HttpRequest) -> HttpResponseBase:
+    async def later(self, request: HttpRequest) -> HttpResponseBase:
+        """The same, asynchronously."""
         name, began = _id_of(request), time.monotonic()
         with structlog.contextvars.bound_contextvars(**{NAME: name}):
             return _told(request, await self.get_response(request), name, began)
