@@ -49,19 +49,19 @@ def run(operation_id: int) -> None:
 
 
 def _run_named(claim: Claim, claimed_at: float) -> None:
-    names = Operation.objects.values("request_id", "kind").get(pk=claim.operation_id)
+    operation = Operation.objects.select_related("project").get(pk=claim.operation_id)
     structlog.contextvars.bind_contextvars(
-        **{request_ids.NAME: names["request_id"]} if names["request_id"] else {},
-        operation=claim.operation_id,
-        kind=names["kind"],
+        **{request_ids.NAME: operation.request_id} if operation.request_id else {},
+        operation=operation.pk,
+        kind=operation.kind,
         attempt=claim.attempt,
     )
-    _Run(claim, claimed_at).to_its_end()
+    _Run(claim, claimed_at, operation).to_its_end()
 
 
 class _Run:
-    def __init__(self, claim: Claim, claimed_at: float) -> None:
-        self.claim = claim
+    def __init__(self, claim: Claim, claimed_at: float, operation: Operation) -> None:
+        self.claim, self.operation = claim, operation
         self.stop = StopSignal()
         self.scrubber = Scrubber()
         self.journal = Journal(claim)
@@ -73,7 +73,6 @@ class _Run:
             lost=self.stop.set_lost,
             lines_before=ending.last_number(claim.operation_id),
         )
-        self.operation = Operation.objects.select_related("project").get(pk=claim.operation_id)
 
     def to_its_end(self) -> None:
         log = logger.bind(operation=self.claim.operation_id, kind=self.operation.kind, attempt=self.claim.attempt)
