@@ -7,7 +7,6 @@ have two requests look like one. In all other cases an id is made.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import secrets
 import time
@@ -19,10 +18,12 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from .both_ways import BothWays
+from .client import is_of
 
 logger = structlog.get_logger(__name__)
 
 HEADER: Final = "X-Request-ID"
+_HEADER: Final = HEADER.lower().encode()
 NAME: Final = "request"
 """What log lines call it."""
 SCOPE: Final = "ffsweb.request_id"
@@ -42,7 +43,7 @@ class RequestIds:
 
     def __init__(self, application: Application, trusted: Iterable[str]) -> None:
         self._application = application
-        self._trusted = tuple(ipaddress.ip_network(network) for network in trusted)
+        self._trusted = tuple(trusted)
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """One request."""
@@ -52,17 +53,11 @@ class RequestIds:
 
     def _named(self, scope: dict[str, Any]) -> str:
         """What a trusted proxy calls the request; "" if it does not, or not in the form."""
-        if not self._trusts(scope.get("client")):
+        found = [value for name, value in scope["headers"] if name == _HEADER]
+        if len(found) != 1 or not _FORM.fullmatch(found[0]):
             return ""
-        found = [value for name, value in scope["headers"] if name == HEADER.lower().encode()]
-        return found[0].decode("ascii") if len(found) == 1 and _FORM.fullmatch(found[0]) else ""
-
-    def _trusts(self, client: tuple[str, int] | None) -> bool:
-        try:
-            address = ipaddress.ip_address(client[0] if client else "")
-        except ValueError:  # a unix socket has none
-            return False
-        return any(address in network for network in self._trusted)
+        client = scope.get("client")
+        return found[0].decode("ascii") if is_of(client[0] if client else "", self._trusted) else ""
 
 
 def behind_proxies(application: Application, trusted: Iterable[str]) -> RequestIds:
