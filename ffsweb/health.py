@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
 import redis
@@ -24,6 +23,7 @@ from django.views.decorators.http import require_safe
 
 from ffsweb.accounts.access import public_view
 from ffsweb.sealed import SealedError
+from ffsweb.version import running_version
 from ffsweb.web import keys
 
 logger = structlog.get_logger(__name__)
@@ -147,11 +147,3 @@ def _plain(text: str, status: int) -> HttpResponse:
 def installation_mark() -> str:
     """What tells this installation from others, for ``ffs doctor``: by its secret key, and without a word of it."""
     return salted_hmac("ffsweb.installation", "mark", algorithm="sha256").hexdigest()[:16]
-
-
-def running_version() -> str:
-    """The version of ffsweb that runs, or "unknown"."""
-    try:
-        return version("ffsweb")
-    except PackageNotFoundError:
-        return "unknown"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import ipaddress
 import platform
 import shutil
 from collections.abc import Iterator
@@ -17,7 +16,9 @@ from django.views.decorators.http import require_safe
 from prometheus_client.core import Metric
 
 from ffsweb.accounts.access import token_view
-from ffsweb.health import missing_migrations, running_version
+from ffsweb.health import missing_migrations
+from ffsweb.version import running_version
+from ffsweb.web.client import is_of
 from ffsweb.web.metrics import CONTENT_TYPE, exposition, gauge, register, single
 
 REFUSED = "Figures are told to who sends the token of FFSWEB_METRICS_TOKEN, or asks from FFSWEB_METRICS_ADDRESSES.\n"
@@ -25,7 +26,8 @@ REFUSED = "Figures are told to who sends the token of FFSWEB_METRICS_TOKEN, or a
 
 def admit(request: HttpRequest, _kwargs: dict[str, Any]) -> HttpResponse | None:
     """Lets in who may read the figures. Where neither setting is given, nobody may."""
-    if _knows_token(request.headers.get("Authorization", "")) or _may_ask(request.META.get("REMOTE_ADDR", "")):
+    address = request.META.get("REMOTE_ADDR", "")
+    if _knows_token(request.headers.get("Authorization", "")) or is_of(address, settings.METRICS_ADDRESSES):
         return None
     refused = HttpResponse(REFUSED, status=401, content_type="text/plain; charset=utf-8")
     refused["WWW-Authenticate"] = 'Bearer realm="ffsweb metrics"'
@@ -62,14 +64,6 @@ def _knows_token(header: str) -> bool:
     scheme, _, sent = header.partition(" ")
     token: str = settings.METRICS_TOKEN
     return bool(token) and scheme.lower() == "bearer" and hmac.compare_digest(sent.strip().encode(), token.encode())
-
-
-def _may_ask(address: str) -> bool:
-    try:
-        asking = ipaddress.ip_address(address)
-    except ValueError:  # a unix socket has none
-        return False
-    return any(asking in ipaddress.ip_network(network) for network in settings.METRICS_ADDRESSES)
 
 
 register(about)

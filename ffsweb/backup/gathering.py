@@ -28,8 +28,8 @@ from ffsweb.accounts.models import Project, User
 from ffsweb.backup import postgres, sealing, sqlite
 from ffsweb.backup.errors import NotMade
 from ffsweb.backup.manifest import INDEX, SQLITE, Manifest, Part
-from ffsweb.health import running_version
 from ffsweb.operations.models import Operation
+from ffsweb.version import running_version
 
 MOST_TITLES = 50
 PIECE = 1 << 20
@@ -131,10 +131,11 @@ def _database(spool: Path, about: _About) -> dict[str, Path]:
 
 
 def _blobs(kind: str, directory: BlobDirectory) -> dict[str, Path]:
-    return {
-        f"{kind}/blobs/sha256/{digest.removeprefix('sha256:')}": directory.path(digest)
-        for digest in sorted(directory.digests())
-    }
+    return {_blob(kind, digest): directory.path(digest) for digest in sorted(directory.digests())}
+
+
+def _blob(kind: str, digest: str) -> str:
+    return f"{kind}/blobs/sha256/{digest.removeprefix('sha256:')}"
 
 
 def _refuse_holes(about: _About, names: set[str], *, images: bool) -> None:
@@ -142,9 +143,7 @@ def _refuse_holes(about: _About, names: set[str], *, images: bool) -> None:
     needed = [("files", what, digests) for what, digests in about.files]
     needed += [("oci", what, set(digests)) for what, digests in about.images if images]
     for kind, what, digests in needed:
-        missing = {
-            digest for digest in digests if f"{kind}/blobs/sha256/{digest.removeprefix('sha256:')}" not in names
-        }
+        missing = {digest for digest in digests if _blob(kind, digest) not in names}
         if missing:
             raise NotMade(
                 f"{what} is not whole: {len(missing)} of its parts are not in the store, one is {min(missing)}. "

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
+
+from ffsweb.version import running_version
 
 from . import report
 from .findings import Check, fail, registered
@@ -43,18 +44,11 @@ def main(arguments: list[str]) -> int:
 
 def _tell(results: list[Result], hide: list[str], *, as_json: bool, told: bool = False) -> int:
     if as_json:
-        sys.stdout.write(report.as_json(results, version=_version(), hide=hide))
+        sys.stdout.write(report.as_json(results, version=running_version(), hide=hide))
     else:
         sys.stdout.write("".join(report.line(each, hide=hide) for each in ([] if told else results)))
         sys.stdout.write("\n" + report.summary(results))
     return report.exit_code(results)
-
-
-def _version() -> str:
-    try:
-        return version("ffsweb")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 def _own(values: Environment) -> list[Check]:

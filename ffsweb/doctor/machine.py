@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import platform
 import re
 import resource
@@ -128,8 +127,3 @@ def _version(name: str) -> str | None:
         return version(name)
     except PackageNotFoundError:
         return None
-
-
-def user() -> str:
-    """Who looks, for messages."""
-    return "root" if os.geteuid() == 0 else f"user {os.geteuid()}"

@@ -33,7 +33,8 @@ class Answer:
 
 def look(values: Environment) -> Iterator[Finding]:
     """Asks the public address, and the web process itself if that does not answer."""
-    from ffsweb.health import installation_mark, running_version
+    from ffsweb.health import installation_mark
+    from ffsweb.version import running_version
 
     yield judge(values.public_url, ask(values.public_url), mark=installation_mark(), version=running_version())
 

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from importlib.metadata import version
 from typing import Any
 
 from django import template
@@ -19,6 +18,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from ffsweb.version import running_version
 from ffsweb.web import tabs
 from ffsweb.web.icons import ICONS
 from ffsweb.web.measures import ago_in_words, size_in_words, span_in_words
@@ -117,7 +117,7 @@ def again(context: template.Context, block: str) -> SafeString:
 @register.simple_tag
 def product_version() -> str:
     """The installed version of ffsweb."""
-    return version("ffsweb")
+    return running_version()
 
 
 @register.simple_tag(takes_context=True)
