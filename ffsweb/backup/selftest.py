@@ -10,13 +10,13 @@ from django.conf import settings
 from django.db import transaction
 from django.urls import reverse
 
-from ffsweb.accounts.models import User
 from ffsweb.backup import keyfile, sealing
 from ffsweb.backup.checking import check
 from ffsweb.backup.errors import BackupError
 from ffsweb.backup.models import Backup, KeysCopy, Watch
 from ffsweb.notify.letter import Letter
 from ffsweb.notify.outbox import queue
+from ffsweb.notify.recipients import administrators
 from ffsweb.sealed import SealedError
 from ffsweb.web import keys
 
@@ -88,10 +88,9 @@ def _note(newest: Backup, trouble: str, now: datetime) -> None:
     watch.looked_at, watch.tested = now, newest.pk
     watch.save()
     if bool(before) != bool(trouble):
-        people = User.objects.filter(is_administrator=True, is_active=True).exclude(email="")
         letter = _wrong(trouble) if trouble else _well(newest, since or now)
-        to = people.order_by("username").values_list("email", flat=True)
-        queue(letter, to=to, key=f"backup:{'wrong' if trouble else 'well'}:{now.isoformat()}", kind=KIND)
+        key = f"backup:{'wrong' if trouble else 'well'}:{now.isoformat()}"
+        queue(letter, to=administrators(), key=key, kind=KIND)
 
 
 def _wrong(trouble: str) -> Letter:

@@ -25,6 +25,12 @@ def recipients(project: Project, kind: str) -> list[str]:
     ]
 
 
+def administrators() -> list[str]:
+    """The addresses of those who look after the installation and gave one. One query."""
+    people = User.objects.filter(is_administrator=True, is_active=True).exclude(email="")
+    return list(people.order_by("username").values_list("email", flat=True))
+
+
 def is_still_one(project: Project, address: str) -> bool:
     """Whether a mail that waited may go to ``address``: somebody who left, became a viewer, was deactivated or
     is not listed any more is told nothing new of a project. Up to three queries."""

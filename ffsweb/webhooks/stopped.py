@@ -6,11 +6,10 @@ from datetime import datetime
 
 from django.urls import reverse
 
-from ffsweb.accounts.models import User
 from ffsweb.notify.kinds import Kind
 from ffsweb.notify.letter import Letter, one_line
 from ffsweb.notify.outbox import queue
-from ffsweb.notify.recipients import recipients
+from ffsweb.notify.recipients import administrators, recipients
 
 from .models import Delivery, Endpoint
 
@@ -36,11 +35,7 @@ def stop(endpoint: Endpoint, why: str, now: datetime) -> None:
         "again.",
         path=page,
     )
-    if project:
-        to = recipients(project, KIND.name)
-    else:
-        people = User.objects.filter(is_administrator=True, is_active=True).exclude(email="")
-        to = list(people.values_list("email", flat=True))
+    to = recipients(project, KIND.name) if project else administrators()
     key = f"webhook:{endpoint.pk}:{now:%Y-%m-%dT%H:%M:%S}"
     queue(letter, to=to, key=key, kind=KIND.name, project=project, chosen="" if project else page)
 
