@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 from typing import TYPE_CHECKING
 
-from allauth.mfa.models import Authenticator
-
 from ffsweb.doctor.findings import Check, Finding, fail, ok
-from ffsweb.doctor.sealed import SAMPLE, Sealed, sample
+from ffsweb.doctor.sealed import sample
 
-from .mfa import CONTEXT
 from .models import User
+from .sealed_kinds import FACTORS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,11 +28,4 @@ def judge(administrators: int) -> Finding:
 
 def _look() -> Iterator[Finding]:
     yield judge(User.objects.filter(is_active=True, is_administrator=True).count())
-    yield sample("Second factors", _factors, web=True)
-
-
-def _factors() -> Sealed:
-    for row in Authenticator.objects.order_by("-pk")[:SAMPLE]:
-        for name in ("secret", "seed"):
-            if sealed := row.data.get(name):
-                yield f"{row.type} of {row.user}", base64.b64decode(sealed), CONTEXT
+    yield sample(FACTORS)

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
-from allauth.mfa.models import Authenticator
-
-from certificates.models import Certificate, CertificateRequest
-from deployments.models import DashboardKey, Node, RegistryCredential, Release, Setting, SigningKey
-from deployments.models.node import node_key_context
-from deployments.models.registry import registry_context
-from deployments.models.setting import setting_context
-from deployments.models.signing import signing_key_context
-from ffsweb.accounts import mfa
-from ffsweb.notify.models import MailServer
+from certificates.services import sealed_kinds as of_certificates
+from deployments.services import sealed_kinds as of_the_fleet
+from ffsweb.accounts.sealed_kinds import FACTORS
+from ffsweb.notify.sealed_kinds import PASSWORDS
 from ffsweb.sealed import CannotOpen, Opener, key_of
 from ffsweb.web.keys import WEB, WORKER
-from ffsweb.webhooks.models import Endpoint
+from ffsweb.webhooks.sealed_kinds import SECRETS
+
+KINDS: Final = (PASSWORDS, *of_certificates.KINDS, *of_the_fleet.KINDS, SECRETS, FACTORS)
+"""Every kind. A new one has to be in the list of its application: a test compares them with the models."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,24 +29,11 @@ class SealedValue:
 
 
 def every() -> Iterator[SealedValue]:
-    """All of them, kind by kind. A new kind has to be added here: a test compares it with the models."""
-    for kind, ring, found in (
-        ("the password of the mail server", WORKER, _mail()),
-        ("the private key of a certificate", WORKER, _certificates()),
-        ("the passphrase of a certificate", WORKER, _passphrases()),
-        ("the private key of a certificate request", WORKER, _requests()),
-        ("the SSH key of a node", WORKER, _nodes()),
-        ("another SSH key of a node", WORKER, _dashboard_keys()),
-        ("the key that signs upgrades", WORKER, _signing()),
-        ("the password of a registry", WORKER, _registries()),
-        ("a setting", WORKER, _settings()),
-        ("a setting of a release", WORKER, _releases()),
-        ("the secret of a webhook", WORKER, _webhooks()),
-        ("a second factor", WEB, _factors()),
-    ):
-        for box, context in found:
+    """All of them, kind by kind."""
+    for kind in KINDS:
+        for _name, box, context in kind.values(None):
             if box:
-                yield SealedValue(kind, ring, context, bytes(box))
+                yield SealedValue(kind.one, kind.ring, context, bytes(box))
 
 
 def keys_needed() -> dict[str, list[str]]:
@@ -77,65 +61,3 @@ def closed(openers: dict[str, Opener]) -> list[str]:
         except CannotOpen as error:
             found.append(f"{value.kind} ({value.context[:60]}): {error}")
     return found
-
-
-_Boxes = Iterator[tuple[bytes | None, str]]
-
-
-def _mail() -> _Boxes:
-    return ((row.sealed_password, row.context) for row in MailServer.objects.all())
-
-
-def _certificates() -> _Boxes:
-    return ((row.sealed_key, row.key_context) for row in Certificate.objects.iterator())
-
-
-def _passphrases() -> _Boxes:
-    return ((row.sealed_passphrase, row.passphrase_context) for row in Certificate.objects.iterator())
-
-
-def _requests() -> _Boxes:
-    return ((row.sealed_key, row.key_context) for row in CertificateRequest.objects.iterator())
-
-
-def _nodes() -> _Boxes:
-    return ((row.sealed_private_key, node_key_context(row.public_key)) for row in Node.objects.iterator())
-
-
-def _dashboard_keys() -> _Boxes:
-    return ((row.sealed_private_key, node_key_context(row.public_key)) for row in DashboardKey.objects.iterator())
-
-
-def _signing() -> _Boxes:
-    return ((row.sealed_private_key, signing_key_context(row.public_key)) for row in SigningKey.objects.iterator())
-
-
-def _registries() -> _Boxes:
-    rows = RegistryCredential.objects.iterator()
-    return ((row.sealed_password, registry_context(row.project_id, row.host)) for row in rows)
-
-
-def _settings() -> _Boxes:
-    return ((row.sealed, setting_context(row.project_id, row.name)) for row in Setting.objects.iterator())
-
-
-def _releases() -> _Boxes:
-    for project, sealed in Release.objects.values_list("project", "sealed_settings").iterator():
-        yield from ((_decoded(text), setting_context(project, name)) for name, text in sealed.items())
-
-
-def _webhooks() -> _Boxes:
-    for row in Endpoint.objects.iterator():
-        yield from ((box, row.context) for box in (row.sealed_secret, row.sealed_old_secret))
-
-
-def _factors() -> _Boxes:
-    for data in Authenticator.objects.values_list("data", flat=True):
-        yield from ((_decoded(data[name]), mfa.CONTEXT) for name in ("secret", "seed") if data.get(name))
-
-
-def _decoded(text: str) -> bytes:
-    try:
-        return base64.b64decode(text)
-    except ValueError:
-        return b"\0"  # no box; what opens it says so

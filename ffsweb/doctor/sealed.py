@@ -2,35 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from typing import Final
 
 from ffsweb.sealed import Opener, SealedError, ring_exists
 from ffsweb.web import keys
+from ffsweb.web.sealed_kinds import SealedKind, Values
 
 from .findings import Finding, fail, ok, skipped, some
 
 SAMPLE: Final = 5
-Sealed = Iterable[tuple[str, bytes, str]]
-"""What a person calls it, the sealed value, and the context that it is bound to."""
 
 
-def sample(kind: str, rows: Callable[[], Sealed], *, web: bool = False) -> Finding:
-    """Opens what ``rows`` has, by the ring that is for it. ``kind`` in the plural."""
+def sample(kind: SealedKind) -> Finding:
+    """Opens those of the newest rows, by the ring that is for it."""
     from django.conf import settings
 
-    if not ring_exists(settings.KEYS, keys.WEB if web else keys.WORKER):
-        return skipped(f"{kind}: the ring that opens them is not here.")
-    return judge(kind, rows(), keys.web_opener() if web else keys.worker_opener())
+    if not ring_exists(settings.KEYS, kind.ring):
+        return skipped(f"{kind.many}: the ring that opens them is not here.")
+    opener = keys.web_opener() if kind.ring == keys.WEB else keys.worker_opener()
+    return judge(kind.many, kind.values(SAMPLE), opener)
 
 
-def judge(kind: str, rows: Sealed, opener: Opener) -> Finding:
-    """Names what cannot be opened."""
+def judge(kind: str, values: Values, opener: Opener) -> Finding:
+    """Names what cannot be opened. ``kind`` in the plural."""
     number, closed = 0, []
-    for name, sealed, context in rows:
+    for name, sealed, context in values:
+        if not sealed:
+            continue
         number += 1
         try:
-            opener.open(sealed, context)
+            opener.open(bytes(sealed), context)
         except SealedError:
             closed.append(name)
     if closed:

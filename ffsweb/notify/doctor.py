@@ -10,15 +10,15 @@ from django.db.models import Count, Min
 from django.utils import timezone
 
 from ffsweb.doctor.findings import Check, Finding, fail, ok, warn
+from ffsweb.doctor.sealed import sample
 from ffsweb.web.measures import span_in_words
 
 from . import server
 from .models import MailServer, Message
+from .sealed_kinds import PASSWORDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from ffsweb.doctor.sealed import Sealed
 
 STUCK: Final = timedelta(hours=1)
 
@@ -37,7 +37,10 @@ class Outbox:
 
 def checks() -> tuple[Check, ...]:
     """For ``AppConfig.ready()``."""
-    return (Check("mail", lambda: judge(_outbox()), database=True), Check("mail password", _secret, database=True))
+    return (
+        Check("mail", lambda: judge(_outbox()), database=True),
+        Check("mail password", lambda: sample(PASSWORDS), database=True),
+    )
 
 
 def judge(found: Outbox) -> Iterator[Finding]:
@@ -72,14 +75,3 @@ def _outbox() -> Outbox:
     errors = queued.exclude(last_error="").order_by("-tried_at").values_list("last_error", flat=True)
     lost = Message.objects.filter(state=Message.State.GIVEN_UP, created_at__gte=now - timedelta(days=1))
     return Outbox(now, name, waiting["number"], waiting["since"], errors.first() or "", lost.count())
-
-
-def _secret() -> Finding:
-    from ffsweb.doctor.sealed import sample
-
-    return sample("Passwords of the mail server", _passwords)
-
-
-def _passwords() -> Sealed:
-    for row in MailServer.objects.exclude(sealed_password=None):
-        yield str(row), bytes(row.sealed_password or b""), row.context

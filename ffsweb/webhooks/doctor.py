@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ffsweb.doctor.findings import Check, Finding, ok, some, warn
-from ffsweb.doctor.sealed import SAMPLE, Sealed, sample
+from ffsweb.doctor.sealed import sample
 
 from .models import Endpoint
+from .sealed_kinds import SECRETS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,11 +30,4 @@ def judge(number: int, stopped: tuple[str, ...]) -> Finding:
 def _look() -> Iterator[Finding]:
     rows = Endpoint.objects.order_by("pk")
     yield judge(rows.count(), tuple(str(row) for row in rows.exclude(stopped="")[:20]))
-    yield sample("Secrets of webhooks", _secrets)
-
-
-def _secrets() -> Sealed:
-    for row in Endpoint.objects.order_by("-pk")[:SAMPLE]:
-        yield str(row), bytes(row.sealed_secret), row.context
-        if row.sealed_old_secret is not None:
-            yield f"{row} (the one before)", bytes(row.sealed_old_secret), row.context
+    yield sample(SECRETS)

@@ -132,7 +132,7 @@ def test_a_backup_cut_short_is_refused(fleet: Fleet) -> None:
 
 
 def test_every_kind_of_sealed_value_is_looked_at() -> None:
-    """A model with a new sealed column makes this fail until ``sealing`` knows it."""
+    """A model with a new sealed column makes this fail until it is in the list of its application."""
     columns = {
         (model.__name__, field.name)
         for model in apps.get_models()
