@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import threading
 import uuid
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.db import connections
 
 from certificates.services.inventory import add_certificate
 from deployments.models import FilesVersion, Image, Node, Release, Service
@@ -121,25 +119,3 @@ def run(operation: Operation) -> Operation:
 def log_of(operation: Operation) -> str:
     """The whole log as text."""
     return "\n".join(operation.lines.order_by("number").values_list("text", flat=True))
-
-
-def at_once(*work: Callable[[], object]) -> list[object]:
-    """Everything at the same moment, each in a thread with a connection of its own: what each gave or raised."""
-    gate = threading.Barrier(len(work))
-    results: list[object] = [None] * len(work)
-
-    def one(place: int, does: Callable[[], object]) -> None:
-        try:
-            gate.wait(10)
-            results[place] = does()
-        except Exception as error:
-            results[place] = error
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=one, args=pair) for pair in enumerate(work)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    return results

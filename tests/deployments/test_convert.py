@@ -18,9 +18,10 @@ from deployments.oci.forms_values import DELTA_LIMIT
 from ffsweb.operations import services as operations
 from ffsweb.operations.models import Operation
 from tests.deployments.facts import node_facts
-from tests.deployments.fleet import Fleet, at_once, log_of, run
+from tests.deployments.fleet import Fleet, log_of, run
 from tests.oci.images import Picture, archive, layer, podman_members
 from tests.oci.test_forms import some_layer
+from tests.support.threads import at_once
 
 OLD, NEW = some_layer(1), some_layer(1, changed=7)
 

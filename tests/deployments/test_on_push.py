@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connections, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from deployments.core.push_policy import goes_to, matches
@@ -22,6 +21,7 @@ from ffsweb.webhooks.models import Delivery, Endpoint
 from tests.deployments.fleet import log_of, run
 from tests.deployments.push_site import Site
 from tests.oci.test_forms import some_layer
+from tests.support.threads import at_once
 
 
 class Builder:
@@ -86,21 +86,8 @@ def test_what_matches_is_deployed_in_the_name_of_whoever_made_the_token(builder:
 
 def test_of_two_workers_at_once_one_begins_it(builder: Builder, site: Site) -> None:
     builder.push(builder.image(4))
-    together, begun = threading.Barrier(2, timeout=20), []
-
-    def work() -> None:
-        try:
-            together.wait()
-            begun.append(on_push.take_up_waiting())
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=work) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    assert sorted(begun) == [0, 1]
+    begun = at_once(*[on_push.take_up_waiting] * 2)
+    assert sorted(begun, key=str) == [0, 1]
     assert (taken_up().state, Release.objects.count()) == ("started", 3)
     assert Operation.objects.filter(kind="deploy").count() == 1
 

@@ -15,7 +15,8 @@ from ffsweb.operations import waiting
 from ffsweb.operations.errors import Busy
 from ffsweb.operations.models import Hold, Operation, Wish
 from tests.deployments.facts import read
-from tests.deployments.fleet import Fleet, at_once
+from tests.deployments.fleet import Fleet
+from tests.support.threads import at_once
 
 
 @pytest.fixture

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import connections
 
 from deployments.execution import readings
 from deployments.execution.watching import watch
@@ -23,6 +21,7 @@ from ffsweb.webhooks.models import Delivery, Endpoint
 from tests.deployments.facts import node_facts, service_facts, taken
 from tests.deployments.fleet import Fleet
 from tests.deployments.push_site import Site
+from tests.support.threads import at_once
 
 BEGAN = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 NOTHING_LISTENS = "Nothing listens at 192.0.2.1 port 22."
@@ -212,21 +211,11 @@ def test_who_switched_it_off_is_not_mailed(watched: Watched) -> None:
 
 def test_of_two_readings_at_once_one_tells(watched: Watched) -> None:
     watched.read(1)
-    together = threading.Barrier(2, timeout=30)
     found = taken(
         watched.node, node_facts({"www": service_facts(watched.release, restarts=9)}), at=BEGAN + timedelta(minutes=1)
     )
-
-    def work() -> None:
-        together.wait()
-        watch(watched.node.pk, found.at, found.facts, "")
-        connections.close_all()
-
-    workers = [threading.Thread(target=work) for _ in range(2)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    results = at_once(*[lambda: watch(watched.node.pk, found.at, found.facts, "")] * 2)
+    assert not [each for each in results if isinstance(each, Exception)]
     assert len(watched.mails()) == 1
 
 

@@ -6,10 +6,10 @@ import pytest
 
 from ffsweb.accounts.models import Project, User
 from ffsweb.notify.models import ListedAddress, Message, Muted
-from ffsweb.operations import kinds, runner, services
-from ffsweb.operations.contract import Outcome, Target
+from ffsweb.operations.contract import Outcome
 from ffsweb.operations.models import Operation
 from ffsweb.operations.states import State
+from tests.operations.ran import ran
 
 BAD = (State.FAILED, State.ROLLED_BACK, State.NEEDS_HANDS, State.UNKNOWN)
 
@@ -18,21 +18,7 @@ def ended(
     project: Project, actor: User | None, state: State = State.FAILED, message: str = "node-a did not answer."
 ) -> Operation:
     """An operation of ``actor`` that was run to its end."""
-    kinds._kinds["test-mail"] = lambda _context: Outcome(state, message)
-    try:
-        operation = services.enqueue(
-            kind="test-mail",
-            project=project,
-            actor=actor,
-            title="Deploy release 3",
-            params={},
-            targets=[Target("service:1", "www@node-a")],
-            holds=[],
-        )
-        runner.run(operation.pk)
-    finally:
-        kinds._kinds.pop("test-mail")
-    operation.refresh_from_db()
+    operation = ran(project, actor, lambda _context: Outcome(state, message))
     assert operation.state == state
     return operation
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
 from django.conf import settings
-from django.db import connections, transaction
+from django.db import transaction
 from time_machine import Traveller
 
 from ffsweb.accounts.models import Project
@@ -20,6 +19,7 @@ from ffsweb.notify.models import Message
 from ffsweb.notify.outbox import queue
 from ffsweb.notify.outgoing import CLAIM
 from ffsweb.operations.stopping import process
+from tests.support.threads import at_once
 
 from .conftest import Serving, enter
 from .mailserver import MailServer, free_port
@@ -235,19 +235,9 @@ def test_what_the_server_does_not_take_now_is_tried_again(mail_server: MailServe
 
 
 def test_two_workers_at_once_send_each_mail_once(mail_server: MailServer) -> None:
-    together = threading.Barrier(2, timeout=30)
     put(*(f"p{at}@example.org" for at in range(12)))
-
-    def work() -> None:
-        together.wait()
-        sending.send_due()
-        connections.close_all()
-
-    workers = [threading.Thread(target=work) for _ in range(2)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    results = at_once(*[sending.send_due] * 2)
+    assert all(isinstance(each, int) for each in results), results
     assert mail_server.addresses() == sorted(f"p{at}@example.org" for at in range(12))
     assert set(states()) == {"sent"}
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
 from django.utils import timezone
 
 from certificates.core.expiry import Rung
@@ -20,6 +18,7 @@ from ffsweb.accounts.models import Membership, Project, Role, User
 from ffsweb.audit.models import AuditEvent
 from ffsweb.notify.models import ListedAddress, Message
 from tests.certificates import material
+from tests.support.threads import at_once
 
 from .conftest import Visit
 from .described import Described
@@ -151,21 +150,9 @@ def test_what_is_told_is_kept_with_its_mail_or_neither_is(described: Described, 
 def test_of_two_workers_one_tells(described: Described) -> None:
     certificate(described, days=5)
     certificate(described, "other.example.org", days=1.5)
-    told: list[int] = []
-    start = threading.Barrier(4)
-
-    def work() -> None:
-        try:
-            start.wait(10)
-            told.append(alerts.tell(described.project, timezone.now()))
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
+    results = at_once(*[lambda: alerts.tell(described.project, timezone.now())] * 4)
+    told = [each for each in results if isinstance(each, int)]
+    assert len(told) == 4, results
     assert sum(told) == 2
     assert Alert.objects.count() == 2
     assert Message.objects.count() == len([number for number in told if number])

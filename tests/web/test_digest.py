@@ -17,7 +17,7 @@ from ffsweb.audit.models import AuditEvent
 from ffsweb.notify import digest, services
 from ffsweb.notify.models import Digest, ListedAddress, Message
 from ffsweb.notify.tasks import write_digests
-from tests.deployments.fleet import at_once
+from tests.support.threads import at_once
 
 from .conftest import Visit
 from .described import Described

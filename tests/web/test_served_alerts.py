@@ -22,7 +22,7 @@ from ffsweb.notify.outbox import forget_old
 from ffsweb.operations.models import Hold, Operation
 from tests.certificates.material import issue
 from tests.deployments.facts import node_facts, read, service_facts
-from tests.deployments.fleet import at_once
+from tests.support.threads import at_once
 
 from .conftest import Visit
 from .described import Described

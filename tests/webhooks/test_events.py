@@ -8,28 +8,11 @@ from typing import Any
 import pytest
 
 from ffsweb.accounts.models import Project, User
-from ffsweb.operations import kinds, runner, services
-from ffsweb.operations.contract import Outcome, Target
+from ffsweb.operations.contract import Outcome
 from ffsweb.operations.states import State
 from ffsweb.webhooks.events import EVENTS
 from ffsweb.webhooks.models import Delivery, Endpoint
-
-
-def run(project: Project, alice: User, body: Any) -> None:
-    kinds._kinds["test-webhook"] = body
-    try:
-        operation = services.enqueue(
-            kind="test-webhook",
-            project=project,
-            actor=alice,
-            title="Deploy release 3",
-            params={},
-            targets=[Target("service:1", "www@node-a")],
-            holds=[],
-        )
-        runner.run(operation.pk)
-    finally:
-        kinds._kinds.pop("test-webhook")
+from tests.operations.ran import ran
 
 
 @pytest.mark.parametrize(
@@ -37,7 +20,7 @@ def run(project: Project, alice: User, body: Any) -> None:
     [State.SUCCEEDED, State.FAILED, State.ROLLED_BACK, State.UNKNOWN, State.NEEDS_HANDS, State.CANCELLED],
 )
 def test_how_an_operation_ended_is_told(project: Project, alice: User, endpoint: Endpoint, state: State) -> None:
-    run(project, alice, lambda _: Outcome(state, "node-a is as it was."))
+    ran(project, alice, lambda _: Outcome(state, "node-a is as it was."))
     row = Delivery.objects.get()
     assert row.event == f"operation.{state}" and row.event in EVENTS
     value = json.loads(row.body)["data"]
@@ -51,7 +34,7 @@ def test_what_an_operation_asks_is_told_once(project: Project, alice: User, endp
         context.ask("next-wave", "Go on with wave 2?", {"go": "Go on", "back": "Take it back"})
         return Outcome(State.SUCCEEDED, "")
 
-    run(project, alice, asks)
+    ran(project, alice, asks)
     value = json.loads(Delivery.objects.get().body)
     assert value["type"] == "operation.asks"
     assert value["data"]["question"] == "Go on with wave 2?" and value["data"]["choices"] == ["Go on", "Take it back"]

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import time_machine
-from django.db import connections, transaction
+from django.db import transaction
 from time_machine import Traveller
 
 from ffsweb.accounts.models import Project, User
@@ -25,6 +25,7 @@ from ffsweb.sealed import Secret
 from ffsweb.webhooks import sending, services
 from ffsweb.webhooks.models import Delivery, Endpoint
 from ffsweb.webhooks.outbox import announce
+from tests.support.threads import at_once
 
 from .receiver import Received, Receiver
 
@@ -240,20 +241,8 @@ def test_of_two_workers_at_once_each_event_is_sent_by_one(
 ) -> None:
     for number in range(6):
         tell(project, key=f"www:{number}")
-    together, sent = threading.Barrier(2, timeout=20), []
-
-    def work() -> None:
-        try:
-            together.wait()
-            sent.append(sending.send_due())
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=work) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
+    results = at_once(*[sending.send_due] * 2)
+    assert all(isinstance(each, int) for each in results), results
     sending.send_due()
     identities = [found.headers["webhook-id"] for found in receiver.received]
     assert identities == list(Delivery.objects.order_by("pk").values_list("identity", flat=True))
