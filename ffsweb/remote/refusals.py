@@ -77,12 +77,18 @@ def no_handshake(
             return HostKeyChanged(msg, offered="", fingerprint="", pinned=known)
         msg = (
             f"The SSH server of {endpoint} ({shown(transport.remote_version)}) has no method in common "
-            "with ours. It is too old, or its settings allow too little."
+            f"with ours. It is too old, or its settings allow too little: {_offered(transport)}."
         )
         return Unreachable(msg, reason=Reason.CRYPTO, permanent=True)
     why = transport.farewell or shown(str(error)) or "it closed the connection"
     msg = f"The SSH server of {endpoint} broke off before the log-in: {why}. Nothing was sent. Try again."
     return Unreachable(msg, reason=Reason.NETWORK)
+
+
+def _offered(transport: StrictTransport) -> str:
+    ours = transport.get_security_options()
+    each = (("KexAlgorithms", ours.kex), ("Ciphers", ours.ciphers), ("MACs", ours.digests))
+    return ", ".join(f"one of {name} {' '.join(names)}" for name, names in each)
 
 
 def no_login(endpoint: Endpoint, seconds: float, transport: StrictTransport, error: Exception) -> RemoteError:

@@ -37,19 +37,11 @@ _LOG: Final = "ffsweb.remote.paramiko"
 
 _FIRST_DEFERRABLE: Final = 80  # RFC 4250: messages of the connection protocol
 
-_CIPHERS: Final = (
-    "aes128-gcm@openssh.com",
-    "aes256-gcm@openssh.com",
-    "aes128-ctr",
-    "aes192-ctr",
-    "aes256-ctr",
-)
-_MACS: Final = (
-    "hmac-sha2-256-etm@openssh.com",
-    "hmac-sha2-512-etm@openssh.com",
-    "hmac-sha2-256",
-    "hmac-sha2-512",
-)
+# Every sshd since 2014 has some of these, in FIPS mode too (NIST's curve, no ChaCha20). Short lists save a third of a
+# kilobyte for each connection, and leave nothing weaker to agree on.
+_KEX: Final = ("mlkem768x25519-sha256", "curve25519-sha256@libssh.org", "ecdh-sha2-nistp256")
+_CIPHERS: Final = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes256-ctr")
+_MACS: Final = ("hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com")
 
 
 class WrongHostKey(paramiko.SSHException):
@@ -76,7 +68,7 @@ class StrictTransport(paramiko.Transport):
         self._tcp_handler: Callable[[paramiko.Channel, tuple[str, int], tuple[str, int]], None] | None = None
         options.ciphers = _CIPHERS
         options.digests = _MACS
-        options.kex = tuple(name for name in self.preferred_kex if "group-exchange" not in name)
+        options.kex = tuple(name for name in _KEX if name in self.preferred_kex)
         self._replies: deque[_Reply] = deque()
         self._replies_lock = threading.Lock()
         self._deferred: list[paramiko.Message] = []

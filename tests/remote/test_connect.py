@@ -315,6 +315,27 @@ def test_aes_gcm_is_what_is_spoken_and_nothing_weak_is_offered(another_sshd, ide
 
 
 @sshd_needed
+@pytest.mark.parametrize(
+    "lists",
+    [
+        ("KexAlgorithms ecdh-sha2-nistp256", "Ciphers aes256-gcm@openssh.com", "MACs hmac-sha2-512-etm@openssh.com"),
+        ("KexAlgorithms curve25519-sha256@libssh.org", "Ciphers aes256-ctr", "MACs hmac-sha2-256-etm@openssh.com"),
+    ],
+)
+def test_a_server_that_takes_a_part_of_the_current_algorithms_is_spoken_with(another_sshd, identity, lists):
+    server = another_sshd(options="\n".join(lists))
+    with connect(server.endpoint(), identity) as session:
+        assert session.run(Command(("true",))).ok
+
+
+@sshd_needed
+def test_a_server_without_a_current_algorithm_is_told_of_before_anything_is_sent(another_sshd, identity):
+    server = another_sshd(options="KexAlgorithms diffie-hellman-group14-sha256")
+    with pytest.raises(Unreachable, match="one of KexAlgorithms mlkem768x25519-sha256 curve25519-sha256"):
+        connect(server.endpoint(), identity)
+
+
+@sshd_needed
 def test_a_new_connection_does_not_wait_for_delayed_acknowledgements(sshd, identity):
     def once():
         with connect(sshd.endpoint(), identity) as session:
