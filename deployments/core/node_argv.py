@@ -16,6 +16,7 @@ _PATTERNS = {
     "service": r"[a-z][a-z0-9-]{0,30}",
     "project": r"[a-z][a-z0-9-]{0,31}",
     "image-id": f"sha256:{_HEX}",
+    "from": "[0-9a-f]{12}",
     "release": r"[1-9][0-9]{0,8}",
     "base": r"[1-9][0-9]{0,8}",
     "fingerprint": f"{_HEX}(-[0-9a-z]{{1,16}})?",

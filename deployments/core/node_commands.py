@@ -58,9 +58,13 @@ def confirm_host_key(fence: Fence, fingerprint: str) -> Argv:
     return _command("rekey-host", fence, confirm=fingerprint)
 
 
-def stage_image(fence: Fence, service: str, project: str, image_id: str) -> Argv:
-    """Pull an image through the reverse-forwarded port told in ``stage_image_input``."""
-    return _command("stage-image", fence, service=service, project=project, image_id=image_id)
+def stage_image(fence: Fence, service: str, project: str, image_id: str, against: str = "") -> Argv:
+    """Bring an image as standard input says (``transfer_request``).
+
+    ``against``: the ID of the image whose configuration that is packed against.
+    """
+    known = against.removeprefix("sha256:")[:12] or None
+    return _command("stage-image", fence, service=service, project=project, image_id=image_id, **{"from": known})
 
 
 def stage_files(fence: Fence, service: str, release: int, base: int | None = None) -> Argv:

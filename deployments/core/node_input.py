@@ -65,11 +65,6 @@ def _line(value: Mapping[str, object]) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
 
-def stage_image_input(port: int, token: str, manifest: str) -> Secret:
-    """Where the image is: forwarded port, random path (16 to 128 of A-Za-z0-9_-), the manifest's digest."""
-    return Secret(_line({"port": port, "token": token, "manifest": manifest}))
-
-
 def stage_files_head(files: Iterable[StagedFile], sent: Iterable[str]) -> bytes:
     """What comes before the tar (ustar, GNU or pax) of the files in ``sent``: the manifest's length, the manifest.
 

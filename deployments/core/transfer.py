@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from . import transfer_cost as cost
 from .transfer_choice import choose, seeds
 from .transfer_values import CHUNKED, FETCH, NONE, PULL, LayerTransfer, Transfer
-from .transfer_words import FETCH_TOOLS, explained
+from .transfer_words import can_fetch, explained
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,13 +82,13 @@ def plan_transfer(task: Task) -> Transfer:
 
 def _candidates(task: Task, total: int) -> Iterator[_Candidate]:
     without, receiver = task.without, task.receiver
-    can_fetch = receiver.tools >= FETCH_TOOLS and not without.fetch
-    if not (without.pull and can_fetch):
+    fetches = can_fetch(receiver) and not without.fetch
+    if not (without.pull and fetches):
         yield _candidate(task, total, "pull")
         partial = receiver.partial_pulls and receiver.podman >= PARTIAL_PODMAN and not task.docker
         if partial and not (without.chunked or without.packed) and any(x.chunked is not None for x in task.missing):
             yield _candidate(task, total, "chunked")
-    if can_fetch:
+    if fetches:
         yield _candidate(task, total, "fetch")
 
 

@@ -74,6 +74,8 @@ class Receiver:
     podman: tuple[int, int] = (0, 0)
     cpus: int = 0
     """0 where the node does not say."""
+    older: bool = False
+    """Its ffs-node does not read the requests by which this one has images fetched."""
     free_images: int = 2**62
     free_var: int | None = None
 

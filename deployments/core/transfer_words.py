@@ -10,7 +10,7 @@ from .transfer_values import CHUNKED, DELTA, PULL, RAW, ZSTD
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .transfer_values import Task, Transfer
+    from .transfer_values import Receiver, Task, Transfer
 
 FETCH_TOOLS = frozenset({"curl", "zstd", "skopeo"})
 
@@ -23,6 +23,11 @@ _FORMS = (
 )
 
 
+def can_fetch(receiver: Receiver) -> bool:
+    """Whether the way "fetch" is open to this node."""
+    return receiver.tools >= FETCH_TOOLS and not receiver.older
+
+
 def explained(task: Task, best: Transfer, others: Iterable[tuple[str, Transfer]], reason: str) -> str:
     """Why ``best``; ``others`` are the ways that were open too (their kinds are "pull", "chunked", "fetch")."""
     words = [_described(best), f"About {_seconds(best.seconds)} {_link(task)}.", reason]
@@ -32,7 +37,9 @@ def explained(task: Task, best: Transfer, others: Iterable[tuple[str, Transfer]]
         f"{_NAMES[kind]} would send {shown_bytes(other.bytes)} in {_seconds(other.seconds)}."
         for kind, other in others
     ]
-    if not task.receiver.tools >= FETCH_TOOLS:
+    if task.receiver.older:
+        words.append("Differences cannot be sent: the node's ffs-node is older; upgrade it.")
+    elif not can_fetch(task.receiver):
         lacking = ", ".join(sorted(FETCH_TOOLS - task.receiver.tools))
         words.append(f"Differences cannot be sent: the node lacks {lacking}.")
     return " ".join(word for word in words if word)

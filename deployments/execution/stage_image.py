@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import secrets
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from deployments.core import node_commands
 from deployments.core.node_events import Event, Progress, Refused
 from deployments.core.transfer_again import again_without
-from deployments.core.transfer_request import image_request
 from deployments.core.transfer_result import Pushed
-from deployments.core.transfer_values import FETCH, PULL, Without
+from deployments.core.transfer_values import FETCH, Without
 from deployments.execution.errors import TargetFailed
 from deployments.execution.node_program import LONG
 from deployments.execution.pushing import pace_of, turn
@@ -23,13 +23,13 @@ from deployments.execution.transfer_cuts import Cuts
 from deployments.execution.transfer_forms import Chooser
 from deployments.execution.transfer_held import HeldForms
 from deployments.execution.transfer_meter import Meter, remember_link
-from deployments.execution.transfer_offer import blobs_of, offered
+from deployments.execution.transfer_offer import offered, opened
 from deployments.execution.transfer_order import LowestFirst, order_of
+from deployments.execution.transfer_parcel import parcel_of
 from deployments.execution.transfer_task import forms, others_of
 from deployments.models import Image
 from deployments.models.image_store import store
 from deployments.oci.errors import ImageError
-from deployments.oci.registry import serve
 from ffsweb.remote import RemoteError
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from deployments.execution.deploy_target import DeployTarget
     from deployments.execution.pushing import Turn
     from deployments.oci.forms import Form
+    from deployments.oci.pacing import Pacer
 
 BUSY_PAUSE, BUSY_SECONDS = 3.0, 1800.0
 """A node takes one image at a time: so often, and so long, it is asked whether it is our turn."""
@@ -114,7 +115,7 @@ class _Push:
         try:
             transfer, found = self._choose(facts, link, without)
             with turn(self._context) as self._turn:
-                self._say_what_comes(transfer)
+                self._log(f"Pushing the image {self._image}: layers to send: {len(transfer.layers)}. {transfer.why}")
                 self._order = order_of(transfer, found, link, self._context.checkpoint)
                 kept = self._send(transfer, found, link)
         except ImageError as error:
@@ -136,7 +137,7 @@ class _Push:
     def _send(self, transfer: Transfer, found: dict[str, Form], link: Link) -> int:
         """Offer it and let the node take it; the bytes that it had kept of an attempt that was cut."""
         self._meter.begin(transfer.bytes + transfer.kept, transfer.kept)
-        token = secrets.token_hex(16)
+        token, pace = secrets.token_hex(16), pace_of(self._run.service.node)
         endpoint, manifest = offered(
             store(),
             self._image.manifest_digest,
@@ -146,28 +147,28 @@ class _Push:
             token=token,
             repository=self._run.wanted.project,
             on_bytes=self._count,
-            pace=pace_of(self._run.service.node),
+            pace=pace,
         )
+        parcel = parcel_of(transfer, found, self._image, self._chooser.others if self._chooser else ())
         program = self._run.program()
         argv = node_commands.stage_image(
-            self._run.fence, self._run.service.name, self._run.wanted.project, self._image.image_id
+            self._run.fence, self._run.service.name, self._run.wanted.project, self._image.image_id, parcel.against
         )
-        with program.session.reverse_forward(lambda channel: serve(channel, endpoint)) as forward:
-            answer = program.ask(
-                argv,
-                stdin=image_request(
-                    port=forward.port,
-                    token=token,
-                    manifest=manifest,
-                    way=FETCH if transfer.way == FETCH else PULL,
-                    need=transfer.need,
-                    blobs=blobs_of(transfer, found),
-                ),
-                timeout=max(LONG, 4 * transfer.seconds),
-                tell=self._tell,
-            )
+        with nullcontext() if parcel.alone else opened(program.session, endpoint) as door:
+            request = parcel.request(door, manifest)
+            if transfer.way == FETCH:
+                self._count_request(len(request.reveal()), pace, last=parcel.alone)
+            answer = program.ask(argv, stdin=request, timeout=max(LONG, 4 * transfer.seconds), tell=self._tell)
         kept = answer.fields.get("kept")
         return kept if isinstance(kept, int) and not isinstance(kept, bool) and kept > 0 else 0
+
+    def _count_request(self, size: int, pace: Pacer | None, *, last: bool) -> None:
+        """What comes with the request counts as everything else that is sent; ``last``: nothing comes after it."""
+        if pace is not None:
+            pace.take(size)
+        self._count("", size)
+        if last and self._turn is not None:
+            self._turn.give_back()
 
     def _count(self, digest: str, more: int) -> None:
         self._context.checkpoint()
@@ -183,9 +184,6 @@ class _Push:
 
     def _show(self, done: int, total: int, rate: float) -> None:
         self._context.progress(self._target, done, total, rate=rate)
-
-    def _say_what_comes(self, transfer: Transfer) -> None:
-        self._log(f"Pushing the image {self._image}: layers to send: {len(transfer.layers)}. {transfer.why}")
 
     def _done(self, transfer: Transfer, kept: int) -> dict[str, Any]:
         planned = self._run.planned.layers.estimate

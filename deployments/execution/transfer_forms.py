@@ -31,12 +31,12 @@ ROUNDS = 4
 
 
 class Chooser:
-    """Decides for one node; remembers what could not be made."""
+    """Decides for one node; remembers what could not be made. ``others`` are images that the node has."""
 
     def __init__(
         self, context: Context, target: Target, image: Image, others: Sequence[Image], held: HeldForms
     ) -> None:
-        self._context, self._target, self._image, self._others = context, target, image, others
+        self._context, self._target, self._image, self.others = context, target, image, others
         self._held = held
         self._not_from: set[tuple[str, str]] = set()
         self._packed = True
@@ -54,7 +54,7 @@ class Chooser:
                 self._image,
                 facts,
                 link,
-                self._others,
+                self.others,
                 known,
                 without=allowed if left > 1 else replace(allowed, delta=True, chunked=True),
                 not_from=self._not_from,

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from deployments.oci.forms import Form
     from deployments.oci.forms_values import Kind
 
+PACKED = "stage-image-packed"
+"""What an ffs-node says that reads the requests of a fetch (``transfer_parcel``)."""
 OTHERS = 6
 """Images of a node that are looked at for layers that a delta may start from."""
 
@@ -180,6 +182,7 @@ def receiver_of(facts: NodeFacts | None) -> Receiver:
         partial_pulls=facts.partial_pulls,
         podman=version_of(facts.podman) or (0, 0),
         cpus=facts.cpus,
+        older=PACKED not in facts.verbs,
         free_images=facts.disk_images.free,
         free_var=None if one_disk else facts.disk_var.free,
     )

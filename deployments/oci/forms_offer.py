@@ -5,7 +5,8 @@ The image's identity is its configuration's digest, the same under every manifes
 ``hybrid``   for podman's pull: a layer that the node holds under its diffID (podman finds it in its store by that and
              asks for nothing), another under the blob in which it travels. The family of media types is that of the
              stored manifest: podman reads a health check only under Docker's.
-canonical    for the fetch way: every layer under its diffID, which the node makes from what it fetches.
+canonical    for the fetch way: every layer under its diffID, which the node makes from what it fetches. The node
+             writes it itself, and asks for blobs alone.
 """
 
 from __future__ import annotations
@@ -91,11 +92,12 @@ def offer_fetch(
     repository: str,
     on_bytes: OnBytes,
     pace: Pacer | None = None,
-) -> tuple[Endpoint, str]:
-    """The same for the fetch way: the stored manifest, its configuration, the forms, and layers without one."""
+) -> Endpoint:
+    """The same for the fetch way: the forms, and layers without one."""
     whole = offer(
         store, manifest_digest, token=token, repository=repository, on_bytes=on_bytes, pace=pace, gzip_level=0
     )
     packed = {form.digest: OfferedBlob(form.digest, form.path, form.size) for form in forms.values()}
-    kept = [blob for blob in whole.blobs if blob.digest not in forms and blob.digest not in packed]
-    return replace(whole, blobs=(*kept, *packed.values())), manifest_digest
+    layers = {layer.digest for layer in store.manifest(manifest_digest).layers} - forms.keys() - packed.keys()
+    kept = [blob for blob in whole.blobs if blob.digest in layers]
+    return replace(whole, manifests=(), blobs=(*kept, *packed.values()))

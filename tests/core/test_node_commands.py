@@ -39,6 +39,10 @@ F = (3, 14)
             node_commands.stage_image(F, "www", "p", f"sha256:{HEX}"),
             f"stage-image --fence 3.14 --service www --project p --image-id sha256:{HEX}",
         ),
+        (
+            node_commands.stage_image(F, "www", "p", f"sha256:{HEX}", f"sha256:{HEX}"),
+            f"stage-image --fence 3.14 --service www --project p --image-id sha256:{HEX} --from {HEX[:12]}",
+        ),
         (node_commands.stage_files(F, "www", 4), "stage-files --fence 3.14 --service www --release 4"),
         (node_commands.stage_files(F, "www", 4, 3), "stage-files --fence 3.14 --service www --release 4 --base 3"),
         (node_commands.seal(F, "www", "v1"), "seal --fence 3.14 --service www --version v1"),

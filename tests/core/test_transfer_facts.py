@@ -10,7 +10,7 @@ import pytest
 
 from deployments.core.facts import FactsError, facts_from
 from deployments.core.transfer_again import again_without
-from deployments.core.transfer_request import FetchBlob, image_request
+from deployments.core.transfer_request import Door, FetchBlob, fetch_line, pull_line
 from deployments.core.transfer_values import LayerTransfer, Transfer, Without
 from tests.core.test_facts import FACTS
 
@@ -61,23 +61,31 @@ def test_what_is_odd_is_refused(odd: dict[str, Any]) -> None:
 
 
 def test_the_request_names_every_blob_and_a_base_for_differences_alone() -> None:
-    blobs = [FetchBlob(A, 5, "delta", B, 50, A), FetchBlob(B, 7, "zstd", A, 70)]
-    secret = image_request(port=4000, token="t" * 32, manifest=A, way="fetch", need=99, blobs=blobs)
-    text = secret.reveal()
+    blobs = [FetchBlob(A, 5, "delta", B, 50, A), FetchBlob(B, 7, "zstd", A, 70, rides=True)]
+    text = fetch_line(Door(4000, "t" * 32), need=99, config=300, sizes=[50, 70], docker=False, blobs=blobs)
     assert text.endswith(b"\n")
     assert text.count(b"\n") == 1
     value = json.loads(text)
-    assert (value["way"], value["need"], value["manifest"]) == ("fetch", 99, A)
+    assert (value["way"], value["need"], value["port"], value["token"]) == ("fetch", 99, 4000, "t" * 32)
+    assert (value["config"], value["sizes"], value["docker"]) == (300, [50, 70], False)
     assert value["blobs"][0] == {"digest": A, "size": 5, "form": "delta", "diff_id": B, "diff_size": 50, "base": A}
-    assert "base" not in value["blobs"][1]
-    pull = json.loads(image_request(port=4000, token="t" * 32, manifest=A, way="pull", need=0, blobs=blobs).reveal())
-    assert "blobs" not in pull
-    assert "t" * 32 not in repr(secret)
+    assert value["blobs"][1] == {"digest": B, "size": 7, "form": "zstd", "diff_id": A, "diff_size": 70, "rides": True}
+
+
+def test_a_request_whose_blobs_all_ride_along_names_no_port() -> None:
+    value = json.loads(fetch_line(None, need=0, config=1, sizes=[1], docker=True, blobs=[]))
+    assert not {"port", "token"} & value.keys()
+
+
+def test_a_pull_names_its_manifest_and_no_blobs() -> None:
+    value = json.loads(pull_line(Door(4000, "t" * 32), manifest=A, need=5))
+    assert value == {"port": 4000, "token": "t" * 32, "manifest": A, "way": "pull", "need": 5}
 
 
 def test_an_image_of_the_most_layers_fits_the_line() -> None:
     blobs = [FetchBlob(A, 10**12, "delta", B, 10**12, A)] * 127
-    line = image_request(port=4000, token="t" * 128, manifest=A, way="fetch", need=2**62, blobs=blobs).reveal()
+    sizes = [10**12] * 127
+    line = fetch_line(Door(4000, "t" * 128), need=2**62, config=2**22, sizes=sizes, docker=False, blobs=blobs)
     assert len(line) < 64 * 1024
 
 

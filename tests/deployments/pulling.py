@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import socket
 from collections.abc import Callable
@@ -30,8 +31,12 @@ class NodeImages:
     unnamed: set[str] = field(default_factory=set)
     """Of ``ids``, what podman knows but no staging has finished."""
     layers: dict[str, bytes] = field(default_factory=dict)
+    configs: dict[str, bytes] = field(default_factory=dict)
+    """Configurations of images, by ID."""
     parts: dict[str, bytes] = field(default_factory=dict)
     tools: list[str] = field(default_factory=list)
+    older: bool = False
+    """Its program does not read packed requests."""
     chunked: set[str] = field(default_factory=set)
     requests: list[dict[str, Any]] = field(default_factory=list)
     cuts: list[int] = field(default_factory=list)
@@ -50,7 +55,8 @@ class NodeImages:
             "staged": [f"serbest:{image_id}" for image_id in sorted(self.ids - self.unnamed)],
         }
         told = {"images_held": held, "tools": sorted(self.tools), "partial_pulls": bool(self.chunked), "cpus": 2}
-        return told | {"fetched": self._fetched()}
+        verbs = [] if self.older else ["stage-image-packed"]
+        return told | {"fetched": self._fetched(), "verbs": verbs}
 
     def _fetched(self) -> dict[str, int]:
         """What a cut fetch left: the bytes of the image, and those of each blob."""
@@ -60,9 +66,12 @@ class NodeImages:
     def hold(self, *layers: bytes) -> None:
         self.layers |= {digest(data): data for data in layers}
 
-    def stage(self, image_id: str, repository: str, stdin: bytes) -> dict[str, Any]:
+    def stage(self, image_id: str, repository: str, stdin: bytes, against: str = "") -> dict[str, Any]:
         """``stage-image``, as the contract has it."""
-        request = json.loads(stdin)
+        opened = self._open(stdin, against)
+        if opened is None:
+            return _refused("delta")
+        request, self._behind = opened
         self.requests.append(request)
         if request["way"] == "fetch":  # pieces of other blobs are removed, as the program does
             wanted = {blob["digest"] for blob in request["blobs"]}
@@ -74,24 +83,41 @@ class NodeImages:
         if image_id in self.ids:
             self.unnamed.discard(image_id)
             return {"ok": True, "image_id": image_id, "way": request["way"], "kept": 0}
-        get = _Client(self.fake, request["port"], f"{request['token']}/{repository}", self._came)
-        try:
-            made = self._fetch(get, request) if request["way"] == "fetch" else self._pull(get, request)
-        except WasCut:
-            self.fake.cut()
-            return {"ok": False, "code": "interrupted", "text": "The connection was cut."}
+        made = self._bring(request, repository)
         if isinstance(made, str):
-            return {"ok": False, "code": made, "text": f"It could not be put together ({made})."}
-        if self.refusals:
-            code = self.refusals.pop(0)
-            return {"ok": False, "code": code, "text": f"It was refused ({code})."}
+            return _refused(made)
         layers, kept, config = made
         if digest(config) != image_id or [digest(data) for data in layers] != _diff_ids(config):
             return {"ok": False, "code": "verify", "text": "It is another image."}
         self.hold(*layers)
         self.ids.add(image_id)
+        self.configs[image_id] = config
         self.parts.clear()
         return {"ok": True, "image_id": image_id, "way": request["way"], "kept": kept}
+
+    def _bring(self, request: dict[str, Any], repository: str) -> tuple[list[bytes], int, bytes] | str:
+        """Layers, what of them was here before, and the configuration; or the code of a refusal."""
+        get = _Client(self.fake, request.get("port", 0), f"{request.get('token')}/{repository}", self._came)
+        try:
+            made = self._fetch(get, request) if request["way"] == "fetch" else self._pull(get, request)
+        except WasCut:
+            self.fake.cut()
+            return "interrupted"
+        return self.refusals.pop(0) if self.refusals and not isinstance(made, str) else made
+
+    def _open(self, stdin: bytes, against: str) -> tuple[dict[str, Any], io.BytesIO] | None:
+        """The request, and what stands behind its first line; None if it was packed against something else."""
+        if stdin.startswith(b"\x28\xb5\x2f\xfd"):
+            known = [config for name, config in self.configs.items() if name[7:].startswith(against) and against]
+            if bool(known) != bool(against):
+                return None
+            dictionary = zstd.ZstdDict(known[0], is_raw=True).as_undigested_dict if known else None
+            stdin = zstd.decompress(stdin, zstd_dict=dictionary)
+        line, _, rest = stdin.partition(b"\n")
+        request = json.loads(line)
+        riders = sum(blob["size"] for blob in request.get("blobs", ()) if blob.get("rides"))
+        assert len(rest) == request.get("config", 0) + riders
+        return request, io.BytesIO(rest)
 
     def _came(self, count: int) -> int:
         """How many of so many bytes come before the cut."""
@@ -104,7 +130,9 @@ class NodeImages:
         return taken
 
     def _pull(self, get: _Client, request: dict[str, Any]) -> tuple[list[bytes], int, bytes] | str:
-        manifest, config = self._documents(get, request)
+        body = get.document("manifests", request["manifest"])
+        manifest = json.loads(body)
+        config = get.document("blobs", manifest["config"]["digest"])
         layers = []
         for layer in manifest["layers"]:
             data = self.layers.get(layer["digest"])
@@ -117,17 +145,17 @@ class NodeImages:
         return layers, 0, config
 
     def _fetch(self, get: _Client, request: dict[str, Any]) -> tuple[list[bytes], int, bytes] | str:
-        manifest, config = self._documents(get, request)
+        config = self._behind.read(request["config"])
         kept, made = 0, dict(self.layers)
         for blob in request["blobs"]:
             there = self.parts.get(blob["digest"], b"")
             kept += len(there)
             try:
-                rest = get.blob(blob["digest"], blob["size"], begin=len(there))
+                rest = self._rider(blob) if blob.get("rides") else get.blob(blob["digest"], blob["size"], len(there))
             except _Partly as partly:
                 self.parts[blob["digest"]] = there + partly.data
                 raise WasCut from None
-            whole = self.parts[blob["digest"]] = there + rest
+            whole = self.parts[blob["digest"]] = rest if blob.get("rides") else there + rest
             if digest(whole) != blob["digest"] or len(whole) != blob["size"]:
                 return "verify"
             base = self.layers.get(blob.get("base", ""))
@@ -141,17 +169,23 @@ class NodeImages:
             if digest(data) != blob["diff_id"] or len(data) != blob["diff_size"]:
                 return "delta" if blob["form"] == "delta" else "verify"
             made[blob["diff_id"]] = data
-        if any(layer["digest"] not in made for layer in manifest["layers"]):
+        layers = _diff_ids(config)
+        if len(layers) != len(request["sizes"]) or any(diff_id not in made for diff_id in layers):
             return "podman"
-        return [made[layer["digest"]] for layer in manifest["layers"]], kept, config
+        return [made[diff_id] for diff_id in layers], kept, config
 
-    def _documents(self, get: _Client, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
-        body = get.document("manifests", request["manifest"])
-        manifest = json.loads(body)
-        return manifest, get.document("blobs", manifest["config"]["digest"])
+    def _rider(self, blob: dict[str, Any]) -> bytes:
+        """It came with the request, or the connection ended before all of that was there: then nothing of it stays."""
+        if self._came(blob["size"]) < blob["size"]:
+            raise WasCut
+        return self._behind.read(blob["size"])
 
 
 _LONG = {int(zstd.DecompressionParameter.window_log_max): 31}
+
+
+def _refused(code: str) -> dict[str, Any]:
+    return {"ok": False, "code": code, "text": f"It was refused ({code})."}
 
 
 def _diff_ids(config: bytes) -> list[str]:

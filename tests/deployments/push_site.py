@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from deployments.models import HostKey, Image, Node, Service
+from deployments.models.image_store import store
 from deployments.services import deploys
 from ffsweb.operations.models import Operation, Step
 from ffsweb.remote.fake import HOST_KEY
@@ -41,6 +42,7 @@ class Site:
         self.held.tools = list(TOOLS)
         self.node.install(self.first)
         self.held.hold(self.base, self.old)
+        self.held.configs[self.first.image.image_id] = store().document(self.first.image.image_id)
         Service.objects.filter(pk=self.service.pk).update(live_release=self.first)
 
     def image(self, name: str, *layers: bytes, **config: Any) -> Image:

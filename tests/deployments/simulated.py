@@ -244,7 +244,7 @@ class SimulatedNode:
         }
 
     def _stage_image(self, options: dict[str, str], stdin: bytes) -> dict[str, Any]:
-        return self.held.stage(options["image-id"], options["project"], stdin)
+        return self.held.stage(options["image-id"], options["project"], stdin, options.get("from", ""))
 
     def _stage_files(self, options: dict[str, str], _stdin: bytes) -> dict[str, Any]:
         self.staged.setdefault(options["service"], set()).add(int(options["release"]))

@@ -17,6 +17,7 @@ from deployments.core.facts import NodeFacts, facts_of
 from deployments.core.machine import MachineService, MachineSpec, butane
 from deployments.core.node_events import Answer, Event, parse_event
 from deployments.core.quadlet import Mode, Port, UnitSpec, render
+from deployments.core.transfer_request import Door, pull_line
 from deployments.nodekit.released import ffs_node_script, restore_unit
 from deployments.nodekit.supervisor import onefile
 from deployments.oci.archive import import_archive
@@ -106,7 +107,7 @@ class Machine:
         endpoint = offer(store, image.manifest_digest, token=TOKEN, repository="serbest")
         with self.session.reverse_forward(lambda channel: serve(channel, endpoint)) as forward:
             argv = node_commands.stage_image(self.fence, "www", "serbest", image.image_id)
-            stdin = node_input.stage_image_input(forward.port, TOKEN, image.manifest_digest)
+            stdin = pull_line(Door(forward.port, TOKEN), manifest=image.manifest_digest, need=0)
             return self.ask(argv, stdin, timeout=100)
 
     def stage_files(

@@ -12,6 +12,7 @@ import pytest
 from deployments.core import node_commands, node_input
 from deployments.core.layout import PROTOCOL
 from deployments.core.quadlet import Mode, UnitSpec, render
+from deployments.core.transfer_request import Door, pull_line
 from deployments.oci.archive import import_archive
 from deployments.oci.store import Store
 from ffsweb.remote import Command, Endpoint, HostKeyChanged, Identity, connect
@@ -90,10 +91,10 @@ def test_an_image_comes_through_the_connection_once_and_has_its_name(
     assert image.image_id in facts.image_ids
     assert {layer.diff_id for layer in image.layers} <= facts.diff_ids
     # Held already: nothing is asked for, so no forwarded port is needed.
-    stdin = node_input.stage_image_input(9, "x" * 20, image.manifest_digest)
+    stdin = pull_line(Door(9, "x" * 20), manifest=image.manifest_digest, need=0)
     argv = node_commands.stage_image(machine.fence, "www", "serbest", image.image_id)
     assert machine.ask(argv, stdin).code == "bad-input"
-    assert machine.do(argv, node_input.stage_image_input(2000, "x" * 20, image.manifest_digest)).ok
+    assert machine.do(argv, pull_line(Door(2000, "x" * 20), manifest=image.manifest_digest, need=0)).ok
     assert TOKEN not in machine.root("podman", "images", "--digests", "--format", "json")
 
 
@@ -124,7 +125,7 @@ def test_another_image_than_the_one_announced_does_not_stay(
     machine: Machine, store: Store, image: ImportedImage
 ) -> None:
     wrong = "sha256:" + hashlib.sha256(b"another").hexdigest()
-    stdin = node_input.stage_image_input(2000, TOKEN, image.manifest_digest)
+    stdin = pull_line(Door(2000, TOKEN), manifest=image.manifest_digest, need=0)
     answer = machine.ask(node_commands.stage_image(machine.fence, "www", "serbest", wrong), stdin)
     assert answer.code == "podman"
     assert TOKEN not in answer.text

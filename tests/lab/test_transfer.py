@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -55,6 +55,43 @@ def test_a_delta_sends_little_more_than_what_changed(empty: Machine, dashboard: 
     pushed.answer.check()
     held(empty, two)
     assert pushed.bytes < 20_000, pushed.sent
+
+
+@pytest.mark.parametrize("health", [False, True])
+def test_a_small_change_comes_with_the_request_alone(empty: Machine, dashboard: Dashboard, *, health: bool) -> None:
+    """Packed against the image that is there, and without one; nothing is asked for."""
+    one, two = dashboard.image(BASE, APP, health=health), dashboard.image(BASE, APP_CHANGED, health=health)
+    three = dashboard.image(BASE, APP_CHANGED, text_layer("more", files=3, size=300, seed=3), health=health)
+    dashboard.push(empty, one, dashboard.made("zstd", *diff_ids(one)), way="pull").answer.check()
+    forms = dashboard.made("delta", two.layers[1].diff_id, base=one.layers[1].diff_id)
+    riding: dict[str, Any] = {"way": "fetch", "ride": True}
+    second = dashboard.push(empty, two, forms, held=(one.layers[0].diff_id,), against=one, **riding)
+    second.answer.check()
+    held(empty, two)
+    forms = dashboard.made("zstd", three.layers[2].diff_id)
+    third = dashboard.push(empty, three, forms, held=diff_ids(two), **riding)
+    third.answer.check()
+    held(empty, three)
+    assert (second.bytes, third.bytes) == (0, 0)
+
+
+def test_what_rode_along_and_does_not_fit_is_told(empty: Machine, dashboard: Dashboard) -> None:
+    """A layer that is damaged on its way is not made; of an image that is not there nothing is unpacked."""
+    one, two = dashboard.image(BASE, APP), dashboard.image(BASE, APP_CHANGED)
+    dashboard.push(empty, one, dashboard.made("zstd", *diff_ids(one)), way="pull").answer.check()
+    forms = dashboard.made("delta", two.layers[1].diff_id, base=one.layers[1].diff_id)
+    (form,) = forms.values()
+    content = form.path.read_bytes()
+    form.path.write_bytes(content[:-9] + bytes([content[-9] ^ 1]) + content[-8:])
+    riding: dict[str, Any] = {"way": "fetch", "ride": True, "held": (one.layers[0].diff_id,)}
+    try:
+        assert dashboard.push(empty, two, forms, **riding).answer.code == "fetch"
+    finally:
+        form.path.write_bytes(content)
+    assert dashboard.push(empty, two, forms, against=two, **riding).answer.code == "delta"
+    assert two.image_id not in empty.facts().image_ids
+    dashboard.push(empty, two, forms, against=one, **riding).answer.check()
+    held(empty, two)
 
 
 def test_facts_tell_what_decides_about_a_push(empty: Machine, dashboard: Dashboard) -> None:

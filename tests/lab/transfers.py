@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from deployments.core import node_commands
 from deployments.core.node_events import Answer, Event, parse_event
-from deployments.core.transfer_request import FetchBlob, image_request
+from deployments.core.transfer_request import Door, FetchBlob, fetch_line, pull_line
 from deployments.oci.archive import import_archive
 from deployments.oci.forms import Forms, Wanted
 from deployments.oci.forms_offer import offer_fetch, offer_pull
+from deployments.oci.manifests import DOCKER_MANIFEST
+from deployments.oci.parcel import packed
 from deployments.oci.registry import serve
 from deployments.oci.store import Store
 from ffsweb.remote import Command, Line
+from ffsweb.sealed import Secret
 from tests.lab.base import base
 from tests.oci.images import Picture, archive, member, podman_members, tar
 
@@ -157,10 +160,13 @@ class Dashboard:
         cutter: Sequence[Cutter] = (),
         pace: Pacer | None = None,
         sent: Counter[str] | None = None,
+        ride: bool = False,
+        against: ImportedImage | None = None,
     ) -> Pushed:
         """Push the image in these forms; ``held`` layers are taken to be on the node, and not offered.
 
-        ``sent`` goes on counting. Raises what the session does.
+        ``sent`` goes on counting. ``ride``: all that is fetched comes with the request, which is packed ``against``
+        another image. Raises what the session does.
         """
         forms, sent = forms or {}, Counter() if sent is None else sent
 
@@ -171,20 +177,18 @@ class Dashboard:
                 each(count)
 
         token = secrets.token_hex(16)
-        make = offer_fetch if way == "fetch" else offer_pull
-        endpoint, manifest = make(
-            self.store,
-            image.manifest_digest,
-            forms,
-            token=token,
-            repository=self.project,
-            on_bytes=on_bytes,
-            pace=pace,
-        )
+        options: dict[str, Any] = {"repository": self.project, "on_bytes": on_bytes, "pace": pace}
+        manifest = image.manifest_digest
+        if way == "fetch":
+            endpoint = offer_fetch(self.store, manifest, forms, token=token, **options)
+        else:
+            endpoint, manifest = offer_pull(self.store, manifest, forms, token=token, **options)
         gone = {layer.diff_id for layer in image.layers if layer.diff_id in held}
         endpoint = replace(endpoint, blobs=tuple(blob for blob in endpoint.blobs if blob.digest not in gone))
         missing = [layer for layer in image.layers if layer.diff_id not in held]
-        argv = node_commands.stage_image(machine.fence, service, self.project, image.image_id)
+        argv = node_commands.stage_image(
+            machine.fence, service, self.project, image.image_id, against.image_id if against else ""
+        )
         events: list[Event] = []
         alive = [0]
 
@@ -196,18 +200,49 @@ class Dashboard:
 
         session = session or machine.session
         with session.reverse_forward(_server(endpoint)) as forward:
-            stdin = image_request(
-                port=forward.port,
-                token=token,
-                manifest=manifest,
-                way=way,
-                need=sum(layer.size for layer in missing) if need is None else need,
-                blobs=[_blob(layer.diff_id, layer.size, forms.get(layer.diff_id)) for layer in missing],
+            door = Door(forward.port, token)
+            need = sum(layer.size for layer in missing) if need is None else need
+            blobs = [_blob(layer.diff_id, layer.size, forms.get(layer.diff_id)) for layer in missing]
+            stdin = (
+                self._fetched(
+                    image, None if ride else door, need, [replace(blob, rides=ride) for blob in blobs], against
+                )
+                if way == "fetch"
+                else Secret(pull_line(door, manifest=manifest, need=need))
             )
             result = session.run(Command(argv, stdin=stdin, timeout=200), on_line=on_line)
         assert token not in result.out
         assert result.err == ""
         return Pushed(events, sent, token, alive[0])
+
+    def _fetched(
+        self,
+        image: ImportedImage,
+        door: Door | None,
+        need: int,
+        blobs: Sequence[FetchBlob],
+        against: ImportedImage | None,
+    ) -> Secret:
+        """The request of a fetch, with the blobs that ride along."""
+        stored, config = self.store.manifest(image.manifest_digest), self.store.document(image.image_id)
+        line = fetch_line(
+            door,
+            need=need,
+            config=len(config),
+            sizes=[layer.size for layer in stored.layers],
+            docker=stored.media_type == DOCKER_MANIFEST,
+            blobs=blobs,
+        )
+        riders = [self._content(blob) for blob in blobs if blob.rides]
+        return Secret(packed((line, config, *riders), self.store.document(against.image_id) if against else b""))
+
+    def _content(self, blob: FetchBlob) -> bytes:
+        if blob.form == "raw":
+            return self.store.blobs.path(blob.digest).read_bytes()
+        (form,) = (
+            each for each in self.forms.every(blob.form, blob.diff_id, blob.base) if each.digest == blob.digest
+        )
+        return form.path.read_bytes()
 
 
 def _server(endpoint: Endpoint) -> Any:

@@ -22,6 +22,7 @@ from deployments.oci.forms import BEST, CHUNKED, DELTA, QUICK, ZSTD, Forms, Want
 from deployments.oci.forms_errors import CannotMake, FormGone, FormStopped
 from deployments.oci.forms_room import SURPASSED
 from deployments.oci.forms_values import DELTA_LIMIT, level, window_log
+from deployments.oci.parcel import packed
 from deployments.oci.store import Store
 from tests.oci.images import member, tar
 
@@ -100,6 +101,17 @@ def test_a_delta_is_as_small_as_the_programs_own(forms: Forms, tmp_path: Path) -
         check=True,
     )
     assert form.size <= (tmp_path / "patch").stat().st_size * 1.1
+
+
+@needs_zstd
+def test_a_delta_that_is_small_is_the_one_that_is_smaller_packed_again(forms: Forms) -> None:
+    old = random.Random(5).randbytes(12_000_000)
+    new = old[:6_000_000] + b"one line" + old[6_000_000:]
+    base, diff_id = keep(forms.store, old), keep(forms.store, new)
+    form = forms.make(Wanted(DELTA, diff_id, base, BEST), NEVER)
+    assert unpacked(form.path, "--long=31", f"--patch-from={forms.store.blobs.path(base)}") == new
+    assert len(packed((form.path.read_bytes(),))) < 350
+    assert sorted(path.name for path in form.path.parent.iterdir()) == ["blob", "form.json"]
 
 
 def test_an_empty_layer_and_one_of_one_byte_have_forms(forms: Forms) -> None:

@@ -19,6 +19,7 @@ declare -rA option_pattern=(
   [service]="$service_pattern"
   [project]="$project_pattern"
   [image-id]="sha256:$hex64"
+  [from]='[0-9a-f]{12}'
   [release]="$release_pattern"
   [base]="$release_pattern"
   [fingerprint]="$certificate_pattern"

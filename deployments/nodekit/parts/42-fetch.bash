@@ -1,4 +1,5 @@
-# Way "fetch": curl brings the blobs, several parts at once, into fetch/IMAGE/, where they outlive an attempt that was cut:
+# Way "fetch": curl brings the blobs that did not ride along with the request, several parts at once, into fetch/IMAGE/,
+# where they outlive an attempt that was cut:
 #   pieces/BLOB.OFFSET   bytes of a blob from OFFSET on, as far as they came; the rest is asked for next time
 #   done/LAYER           a layer that was made whole of its blob: the blob's size
 #   layout/              an OCI layout that lacks the layers that podman holds already
@@ -7,7 +8,6 @@
 
 readonly fetch_channels=6      # an SSH channel carries at most 2 MiB in one round trip
 readonly segment_least=8388608 # bytes
-readonly document_most=4194304 # bytes of a manifest or a configuration
 
 fetch=''
 never=''
@@ -30,7 +30,7 @@ begin_fetch() {
   done
   mkdir -p -m 0700 -- "$fetch" "$fetch"/{pieces,done,layout/blobs/sha256}
   touch -- "$fetch"
-  rm -rf --one-file-system -- "$fetch"/{base,layer,manifest,config}
+  rm -rf --one-file-system -- "$fetch"/{base,layer}
   adopt_pieces
   for at in "${!blob_digest[@]}"; do
     # Before a byte comes; the old layer's own size is looked at when it is there.
@@ -91,13 +91,12 @@ find_gaps() {
 
 # curl_config: for curl's standard input, because the token is in it.
 curl_config() {
-  local at from last limits='fail\nproto = "=http"\nnoproxy = "*"\ngloboff\nconnect-timeout = 20\nspeed-limit = 1\nspeed-time = 120\n'
+  local at from last next='' limits='fail\nproto = "=http"\nnoproxy = "*"\ngloboff\nconnect-timeout = 20\nspeed-limit = 1\nspeed-time = 120\n'
   local base="http://127.0.0.1:$port/v2/$token/${option[project]}"
-  printf 'url = "%s/manifests/%s"\noutput = "%s/manifest"\nmax-filesize = %s\n'"$limits" "$base" "$manifest" "$fetch" "$document_most"
-  printf 'next\nurl = "%s/blobs/sha256:%s"\noutput = "%s/config"\nmax-filesize = %s\n'"$limits" "$base" "$id" "$fetch" "$document_most"
   while read -r _ at from last; do
-    printf 'next\nurl = "%s/blobs/sha256:%s"\noutput = "%s/pieces/%s.%015d"\nrange = "%s-%s"\n'"$limits" \
-      "$base" "${blob_digest[at]}" "$fetch" "${blob_digest[at]}" "$from" "$from" "$last"
+    printf '%surl = "%s/blobs/sha256:%s"\noutput = "%s/pieces/%s.%015d"\nrange = "%s-%s"\n'"$limits" \
+      "$next" "$base" "${blob_digest[at]}" "$fetch" "${blob_digest[at]}" "$from" "$from" "$last"
+    next=$'next\n'
   done <"$work/gaps"
 }
 
@@ -131,8 +130,9 @@ fetch_blobs() {
     in_store[$name]=1
   done < <(layer_chains | jq -r 'select(.gone | not) | .layers[]')
   while :; do
-    find_gaps
-    [[ -s $work/gaps || ! -s $fetch/manifest || ! -s $fetch/config ]] || break
+    make_what_came
+    [[ -s $work/gaps ]] || break
+    [[ -n $port ]] || fail fetch "What rode along did not arrive as it should be. The running service was not touched."
     curl -q --silent --show-error --parallel --parallel-max "$fetch_channels" --config - \
       < <(curl_config) >/dev/null 2>>"$work/stderr" &
     curl=$!
@@ -152,4 +152,14 @@ fetch_blobs() {
     (( idle < 3 )) || fail_because fetch "The image could not be fetched; $came bytes of it are here, and the next attempt goes on there. The running service was not touched."
     (( status == 0 )) || pause 1
   done
+}
+
+# make_what_came: before anything is asked for, what is here whole already: it rode along, or an earlier attempt brought it.
+make_what_came() {
+  find_gaps
+  [[ ! -s $work/gaps ]] || return 0
+  export_bases
+  look
+  make_layers
+  find_gaps # what turned out damaged
 }

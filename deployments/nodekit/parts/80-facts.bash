@@ -132,7 +132,7 @@ node_facts() {
     printf 'host_key\t%s\n' "${line[0]:-} ${line[1]:-}"
   done
   # Verbs that an earlier ffs-node of the same protocol does not have: they are asked for where they are told of alone.
-  printf 'verb\treset-restarts\n'
+  printf 'verb\treset-restarts\nverb\tstage-image-packed\n'
   transfer_facts
 }
 
