@@ -5,7 +5,18 @@ from __future__ import annotations
 from django.urls import URLPattern
 
 from certificates import api as certificates
-from deployments.api import changing, content, deploying, instances, nodes, plans, preparing, uploads
+from deployments.api import (
+    changing,
+    content,
+    deploying,
+    instances,
+    nodes,
+    plans,
+    preparing,
+    removing,
+    upkeep,
+    uploads,
+)
 from ffsweb.rest import deciding, describing, operations, projects
 from ffsweb.rest.interface import Interface
 
@@ -22,6 +33,8 @@ PARTS = (
     nodes,
     instances,
     changing,
+    upkeep,
+    removing,
     content,
     plans,
     deploying,

@@ -9,13 +9,21 @@ from ffsweb.operations import naming
 from ffsweb.operations.models import Hold, Wish
 
 
+class Held(Exception):
+    """A row cannot be changed now: ``operation`` holds it, or awaits it."""
+
+    def __init__(self, text: str, *, operation: int) -> None:
+        super().__init__(text)
+        self.operation = operation
+
+
 def name_resources() -> None:
     """Let the engine name the node or the service that is held or awaited. One query for each kind."""
     naming.register("node", _nodes)
     naming.register("service", _services)
 
 
-def refuse_if_held(row: Node | Service, resources: Iterable[str], busy: type[Exception], nothing: str) -> None:
+def refuse_if_held(row: Node | Service, resources: Iterable[str], busy: type[Held], nothing: str) -> None:
     """Raise ``busy`` with who holds or awaits one of ``resources``; ``nothing`` says what was not done. Two queries.
 
     What somebody waits for stays as it was planned: the change would be for an operation that was asked for earlier.
@@ -27,7 +35,8 @@ def refuse_if_held(row: Node | Service, resources: Iterable[str], busy: type[Exc
         raise busy(
             f"{row} is {'in use' if held else 'awaited'} by operation {found.operation_id} "
             f"“{found.operation.title}”, which {found.operation.actor_name} asked for. {nothing}: wait for its end, "
-            "or cancel it."
+            "or cancel it.",
+            operation=found.operation_id,
         )
 
 

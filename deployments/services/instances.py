@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 
 from deployments.models import Node, Service
 from deployments.services.edits import Edit
-from deployments.services.holding import refuse_if_held
+from deployments.services.holding import Held, refuse_if_held
 from ffsweb.audit.services import record
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ffsweb.accounts.models import User
 
 
-class ServiceBusy(Exception):
+class ServiceBusy(Held):
     """An operation is at work on the service."""
 
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 from deployments.models import HostKey, Node
 from deployments.models.node import node_key_context
 from deployments.services.edits import Edit
-from deployments.services.holding import refuse_if_held, whole_node
+from deployments.services.holding import Held, refuse_if_held, whole_node
 from ffsweb.audit.services import record
 from ffsweb.remote import keys
 from ffsweb.web.keys import worker_sealer
@@ -25,7 +25,7 @@ ADDRESS = frozenset({"address", "ssh_port"})
 """What an operation connects to, again and again while it runs."""
 
 
-class NodeBusy(Exception):
+class NodeBusy(Held):
     """An operation is at work on the node or on one of its services."""
 
 
