@@ -37,7 +37,9 @@ COMMANDS: Final = {
         "deployments.nodekit.supervisor.command", "main", "[options] -- COMMAND: supervise a program"
     ),
     "nodes": Command("ffsweb.commands.lists", "nodes", "list nodes (this and what follows: of FFSWEB_URL)"),
+    "node": Command("ffsweb.commands.node", "node", "cordon|uncordon|prune|upgrade|read|enrol|remove HOST"),
     "services": Command("ffsweb.commands.lists", "services", "list services: what is live, what was measured"),
+    "service": Command("ffsweb.commands.service", "service", "start|stop|restart|remove HOST --name www"),
     "operations": Command("ffsweb.commands.lists", "operations", "list operations"),
     "logs": Command("ffsweb.commands.logs", "logs", "[-f] [ID]: an operation's log"),
     "prepare …": Command(

@@ -7,14 +7,16 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
-from ffsweb.commands import certificates, deploying, lists, logs, preparing
+from ffsweb.commands import certificates, deploying, lists, logs, node, preparing, service
 from ffsweb.commands.arguments import Parser
 from ffsweb.commands.errors import USAGE
 from ffsweb.commands.showing import tell
 
 PARSERS: Final[dict[str, Callable[[], Parser]]] = {
     "nodes": lists.nodes_parser,
+    "node": node.node_parser,
     "services": lists.services_parser,
+    "service": service.service_parser,
     "operations": lists.operations_parser,
     "logs": logs.logs_parser,
     "prepare": preparing.prepare_parser,

@@ -15,10 +15,16 @@ from ffsweb.commands.following import follow, show_line, tell_line
 from ffsweb.commands.showing import COLOURS, YELLOW, as_json, coloured, printable, say, tell
 
 
-def with_start(parser: Parser) -> Parser:
-    """Add what every command knows that starts a plan."""
+def with_wait(parser: Parser) -> Parser:
+    """Add what every command knows that starts an operation."""
     parser.add_argument("--wait", action="store_true", help="stream the log to its end, whose state is the exit code")
     parser.add_argument("--queue", action="store_true", help="wait for what other operations have")
+    return parser
+
+
+def with_start(parser: Parser) -> Parser:
+    """Add what every command knows that starts a plan."""
+    with_wait(parser)
     parser.add_argument("--yes", action="store_true", help="go on though the plan warns")
     return parser
 
