@@ -12,13 +12,15 @@ from django.conf import settings
 from deployments.oci.pacing import Pacer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from deployments.models import Node
     from ffsweb.operations.context import Context
 
 AT_ONCE = 4 * (os.cpu_count() or 1)
 """Pushes at once in one process: with more of them all together get slower, and the pages with them (measured)."""
+MOMENT = 10
+"""Tenths of a second after which somebody who waits is told why."""
 CONVERSIONS = threading.BoundedSemaphore(max(1, (os.cpu_count() or 1)))
 """Children that convert layers at once."""
 
@@ -26,6 +28,7 @@ _turns = threading.BoundedSemaphore(AT_ONCE)
 _lock = threading.Lock()
 _installation: dict[int, Pacer] = {}
 _nodes: dict[int, tuple[Pacer, Pacer | None]] = {}
+_images: dict[int, threading.BoundedSemaphore] = {}
 
 
 class Turn:
@@ -43,15 +46,37 @@ class Turn:
             semaphore.release()
 
 
+def _says_nothing(_why: str) -> None:
+    return
+
+
 @contextmanager
-def turn(context: Context) -> Iterator[Turn]:
-    """One of the pushes at once; waits for it, and ends the wait when the run is to stop."""
-    _wait_for(_turns, context)
+def turn(context: Context, waits: Callable[[str], object] = _says_nothing) -> Iterator[Turn]:
+    """One of the pushes at once; waits for it, and ends the wait when the run is to stop.
+
+    ``waits`` is told why, once, when that takes more than a moment.
+    """
+    _wait_for(_turns, context, lambda: waits("So much is on its way to nodes; this one waits for its turn."))
     mine = Turn(_turns)
     try:
         yield mine
     finally:
         mine.give_back()
+
+
+@contextmanager
+def image_of(node: int, context: Context, waits: Callable[[str], object] = _says_nothing) -> Iterator[None]:
+    """The one image on its way to the node with this primary key; waits as ``turn`` does.
+
+    To be taken before a turn: who waits until the node has another image then keeps nobody from sending.
+    """
+    with _lock:
+        one = _images.setdefault(node, threading.BoundedSemaphore())
+    _wait_for(one, context, lambda: waits("Another image is on its way to this node; this one waits for its turn."))
+    try:
+        yield
+    finally:
+        one.release()
 
 
 @contextmanager
@@ -64,9 +89,15 @@ def conversion(context: Context) -> Iterator[None]:
         CONVERSIONS.release()
 
 
-def _wait_for(semaphore: threading.BoundedSemaphore, context: Context) -> None:
+def _wait_for(
+    semaphore: threading.BoundedSemaphore, context: Context, waits: Callable[[], object] = lambda: None
+) -> None:
+    tries = 0
     while not semaphore.acquire(timeout=0.1):
         context.checkpoint()
+        tries += 1
+        if tries == MOMENT:
+            waits()
 
 
 def pace_of(node: Node) -> Pacer | None:

@@ -18,7 +18,7 @@ from deployments.core.transfer_result import Pushed
 from deployments.core.transfer_values import FETCH, Without
 from deployments.execution.errors import TargetFailed
 from deployments.execution.node_program import LONG
-from deployments.execution.pushing import pace_of, turn
+from deployments.execution.pushing import image_of, pace_of, turn
 from deployments.execution.transfer_cuts import Cuts
 from deployments.execution.transfer_forms import Chooser
 from deployments.execution.transfer_held import HeldForms
@@ -114,7 +114,7 @@ class _Push:
         link = replace(node.link(), round_trip=session.round_trip())
         try:
             transfer, found = self._choose(facts, link, without)
-            with turn(self._context) as self._turn:
+            with image_of(node.pk, self._context, self._log), turn(self._context, self._log) as self._turn:
                 self._log(f"Pushing the image {self._image}: layers to send: {len(transfer.layers)}. {transfer.why}")
                 self._order = order_of(transfer, found, link, self._context.checkpoint)
                 kept = self._send(transfer, found, link)

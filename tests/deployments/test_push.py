@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from deployments.execution import transfer_task
+from deployments.execution.pushing import AT_ONCE, image_of
 from deployments.models import Node
 from deployments.models.image_store import store
 from deployments.oci.forms import DELTA, ZSTD, Wanted
@@ -15,6 +16,7 @@ from deployments.services import deploys
 from ffsweb.operations.models import OperationTarget
 from tests.deployments.fleet import log_of, run
 from tests.deployments.push_site import RANDOM, Site, good, slow
+from tests.deployments.test_pushing import Run, give, taken
 from tests.oci.images import layer, member, tar
 from tests.oci.test_forms import some_layer
 
@@ -119,6 +121,26 @@ def test_a_busy_node_is_asked_again(site: Site) -> None:
     site.held.refusals = ["busy", "busy"]
     good(site.deploy())
     assert len(site.held.requests) == 3
+
+
+def test_a_push_that_waits_for_its_node_keeps_no_other_from_sending(site: Site) -> None:
+    other = image_of(site.row.pk, Run())  # type: ignore[arg-type]
+    free: list[int] = []
+
+    def look_and_end() -> None:
+        turns = taken()
+        free.append(len(turns))
+        give(turns)
+        other.__exit__(None, None, None)
+
+    plan = site.plan()
+    other.__enter__()
+    timer = threading.Timer(2, look_and_end)
+    timer.start()
+    ended = good(run(deploys.request_deploy(plan=plan, actor=site.fleet.alice)))
+    timer.join()
+    assert free == [AT_ONCE]
+    assert "Another image is on its way to this node" in log_of(ended)
 
 
 def test_the_plan_says_what_the_push_then_sends(site: Site) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from deployments.execution.pushing import AT_ONCE, pace_of, turn
+from deployments.execution.pushing import AT_ONCE, image_of, pace_of, turn
 from deployments.models import Node
 from ffsweb.operations.errors import Cancelled
 
@@ -75,6 +75,31 @@ def test_who_has_sent_everything_lets_the_next_one_send_while_the_node_works() -
                 pass
     finally:
         give(turns)
+
+
+def test_a_node_gets_one_image_at_a_time_and_who_waits_is_told_why() -> None:
+    told, went = list[str](), threading.Event()
+
+    def push() -> None:
+        with image_of(7, Run(), told.append):  # type: ignore[arg-type]
+            went.set()
+
+    thread = threading.Thread(target=push)
+    with image_of(7, Run()), image_of(8, Run()):  # type: ignore[arg-type]
+        thread.start()
+        assert not went.wait(1.5)
+    assert went.wait(10)
+    thread.join(10)
+    assert told == ["Another image is on its way to this node; this one waits for its turn."]
+
+
+def test_a_push_whose_run_stops_while_it_waits_for_its_node_leaves_that_free() -> None:
+    stopped = Run()
+    stopped.stopped = True
+    with image_of(7, Run()), pytest.raises(Cancelled), image_of(7, stopped):  # type: ignore[arg-type]
+        pass
+    with image_of(7, Run()):  # type: ignore[arg-type]
+        pass
 
 
 def node(pk: int, bandwidth: int | None) -> Node:
