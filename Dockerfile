@@ -29,7 +29,7 @@ RUN if [ -n "$PACKAGES" ]; then \
     fi
 COPY --from=build /opt/ffsweb /opt/ffsweb
 # A new volume takes over owner and mode of the directory that it is mounted on first, if there is anything in that.
-RUN for place in /data /keys /web-keys /proxy-data /proxy-config; do \
+RUN for place in /data /backups /keys /web-keys /proxy-data /proxy-config; do \
         mkdir -m 0700 $place && touch $place/.ffsweb && chown -R 1600:1600 $place && chmod 0600 $place/.ffsweb; \
     done
 ENV PATH=/opt/ffsweb/.venv/bin:/usr/local/bin:/usr/bin:/bin \

@@ -80,6 +80,16 @@ def test_nobody_but_the_worker_has_its_keys_and_none_has_more_rights_than_it_nee
         assert bool(host["PortBindings"]) == (service == "proxy"), service
 
 
+def test_the_worker_keeps_backups_in_a_volume_of_their_own(composed: Composed) -> None:
+    until("the worker is there", lambda: composed.healthy("worker"), 60)
+    made = json.loads(composed.run("worker", "ffs", "backup", "/backups/", "--json", timeout=120))
+    assert Path(made["place"]).parent == Path("/backups")
+    composed.run("worker", "ffs", "backup", "--check", made["place"], timeout=120)
+    prune = ("find", "/backups", "-name", "ffsweb-*.backup", "-mtime")
+    composed.run("worker", *prune, "+14", "-delete")
+    assert composed.run("worker", *prune, "-1").split() == [made["place"]]
+
+
 def test_they_deploy_to_a_node_while_each_of_them_is_killed(
     composed: Composed, lab: Lab, sample_image: Callable[..., Path]
 ) -> None:

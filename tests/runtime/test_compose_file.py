@@ -13,7 +13,9 @@ from ffsweb import env
 from ffsweb.variables import OF_COMPOSE, example
 
 ROOT = Path(__file__).parents[2]
-SERVICES: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES: dict[str, Any] = COMPOSE["services"]
+VOLUMES = set(COMPOSE["volumes"])
 
 
 def test_the_example_of_the_settings_is_made_from_them() -> None:
@@ -48,6 +50,21 @@ def test_only_the_worker_and_the_maker_of_the_keys_mount_the_keys() -> None:
         "worker",
     }
     assert "keys:/keys:ro" in SERVICES["worker"]["volumes"]
+
+
+def test_backups_are_kept_where_the_worker_alone_writes_and_reads_them() -> None:
+    found = {name: v for name, each in SERVICES.items() for v in each.get("volumes", []) if v.startswith("backups:")}
+    assert found == {"worker": "backups:/backups"}
+
+
+def test_the_image_has_the_directory_of_each_volume_of_ours_for_its_owner() -> None:
+    made = re.findall(r"^RUN for place in (.+); do", (ROOT / "Dockerfile").read_text(), re.MULTILINE)[0].split()
+    ours = [each for each in SERVICES.values() if each["user"] == "1600:1600" and "build" in each]
+    mounted = {volume.split(":")[1] for each in ours for volume in each.get("volumes", [])}
+    assert mounted == set(made)
+    assert {
+        volume.split(":")[0] for each in SERVICES.values() for volume in each["volumes"] if volume[0] != "."
+    } == VOLUMES
 
 
 @pytest.mark.parametrize("name", ["keys", "migrate", "web", "worker", "beat"])
