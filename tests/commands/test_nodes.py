@@ -131,3 +131,4 @@ def test_an_address_of_two_nodes_is_none(ffs: Ffs, site: Site) -> None:
     done = ffs("node", "prune", "192.0.2.1")
     assert (done.code, "node-a in serbest, node-b in serbest" in done.err) == (1, True), done
     assert ffs("node", "prune", "node-b", "--json").json["title"] == "Prune node-b"
+    assert ffs("node", "enrol", "node-b", "--queue", "--json").json["title"] == "First contact with node-b"
