@@ -98,7 +98,8 @@ def _candidate(task: Task, total: int, kind: str) -> _Candidate:
     sizes = [choice.bytes for choice in choices]
     speed = cost.rate(task.link, sizes, way)
     on_the_link = sum(sizes) / speed + cost.trips(kind) * task.link.round_trip
-    work = cost.node_seconds(kind, _unpacked(task), task.receiver.cpus) + sum(choice.seconds for choice in choices)
+    unpacking = cost.node_seconds(kind, _unpacked(task))
+    work = unpacking / task.receiver.strength + sum(choice.seconds for choice in choices)
     came = sum(layer.size for layer in task.missing)
     bases = [choice.base.size for choice in choices if choice.base is not None]
     rest = came + max(bases, default=0) if way == FETCH else 0
@@ -122,6 +123,7 @@ def _candidate(task: Task, total: int, kind: str) -> _Candidate:
         seconds=on_the_link + work,
         images=came,
         temporary=sum(choice.bytes + choice.kept for choice in choices) + rest,
+        work=unpacking + sum(choice.patching for choice in choices),
     )
     return _Candidate(kind, transfer, on_the_link)
 

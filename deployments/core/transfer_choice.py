@@ -28,11 +28,13 @@ class Choice:
     seconds: float
     base: Base | None = None
     kept: int = 0
+    patching: float = 0.0
+    """Seconds that a node of strength 1 would take for it; they are among ``seconds``."""
 
 
 def choose(task: Task, layer: Sendable, kind: str) -> Choice:
     """The form in which this layer is there first; its own seconds are those of making and patching."""
-    fetched, cpus = kind == "fetch", task.receiver.cpus
+    fetched, strength = kind == "fetch", task.receiver.strength
     if task.without.packed:
         return _option(layer, RAW, fetched=fetched)
     packed = _option(layer, ZSTD, fetched=fetched)
@@ -44,7 +46,7 @@ def choose(task: Task, layer: Sendable, kind: str) -> Choice:
         if seeds(task, layer) and options[-1].bytes <= SEED_BYTES * packed.bytes:
             return options[-1]
     if fetched and not task.without.delta:
-        options += [_option(layer, DELTA, base, fetched=True, cpus=cpus) for base in layer.bases]
+        options += [_option(layer, DELTA, base, fetched=True, strength=strength) for base in layer.bases]
     return min(options, key=lambda option: (option.bytes / task.link.usable + option.seconds, option.bytes))
 
 
@@ -54,10 +56,11 @@ def seeds(task: Task, layer: Sendable) -> bool:
 
 
 def _option(
-    layer: Sendable, form: FormKind, base: Base | None = None, *, fetched: bool = False, cpus: int = 0
+    layer: Sendable, form: FormKind, base: Base | None = None, *, fetched: bool = False, strength: float = 1.0
 ) -> Choice:
     """``fetched``: what the node has of it from a push that was cut does not travel again."""
     size, known = cost.size_of(layer, form, base)
     kept = cost.kept_of(layer, form, base) if fetched else 0
-    seconds = cost.making(layer, form, known=known) + (cost.patching(layer, base, cpus) if base else 0.0)
-    return Choice(form, size - kept, known, seconds, base, kept)
+    patching = cost.patching(layer, base) if base else 0.0
+    seconds = cost.making(layer, form, known=known) + patching / strength
+    return Choice(form, size - kept, known, seconds, base, kept, patching)

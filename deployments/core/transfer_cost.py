@@ -27,6 +27,9 @@ size altogether."""
 _WORK: dict[str, tuple[float, float]] = {"pull": (0.4, 28e6), "chunked": (0.6, 26e6), "fetch": (0.7, 28e6)}
 """Seconds for any image at all, and bytes of tar that podman unpacks in a second: 5.4, many small files, two cores
 that the dashboard shares."""
+TELLING = 1.5
+"""Seconds of a node's work that tell how strong it is: below that it is starts of programs."""
+WEAKEST, STRONGEST = 0.1, 4.0
 _TRIPS = {"pull": 7, "chunked": 10, "fetch": 6}
 
 
@@ -38,17 +41,28 @@ def rate(link: Link, sizes: list[int], way: Way) -> float:
     return min(link.usable, channels * WINDOW / max(link.round_trip, 0.0001))
 
 
-def strength(cpus: int) -> float:
+def guessed_strength(cpus: int) -> float:
     """How many times as fast a node works as the one that was measured, which has two cores; 0 for one that does not
     say. podman unpacks one layer after the other, each in a few threads, so that more than four cores gain nothing.
     A guess, and a careful one."""
     return min(1.5, 0.5 + cpus / 4) if cpus else 1.0
 
 
-def node_seconds(kind: str, unpacked: int, cpus: int = 0) -> float:
-    """The node's own work for an image of which ``unpacked`` bytes of layers are unpacked."""
+def strength_of(expected: float, took: float, before: float | None) -> float | None:
+    """The same of a node that ``took`` so many seconds for what takes one of strength 1 those ``expected``.
+
+    Half of it is what was known ``before``. None where so little was done that it says nothing.
+    """
+    if expected < TELLING or took <= 0:
+        return None
+    now = min(STRONGEST, max(WEAKEST, expected / took))
+    return now if before is None else (now + before) / 2
+
+
+def node_seconds(kind: str, unpacked: int) -> float:
+    """The own work of a node of strength 1 for an image of which ``unpacked`` bytes of layers are unpacked."""
     fixed, speed = _WORK[kind]
-    return (fixed + unpacked / speed) / strength(cpus)
+    return fixed + unpacked / speed
 
 
 def trips(kind: str) -> int:
@@ -82,6 +96,6 @@ def making(layer: Sendable, form: FormKind, *, known: bool) -> float:
     return 0.0 if known or form not in PACK_RATE else 0.1 + layer.size / PACK_RATE[form]
 
 
-def patching(layer: Sendable, base: Base, cpus: int = 0) -> float:
-    """Seconds of a node for one delta."""
-    return (base.size / EXPORT_RATE + layer.size / PATCH_RATE) / strength(cpus)
+def patching(layer: Sendable, base: Base) -> float:
+    """Seconds of a node of strength 1 for one delta."""
+    return base.size / EXPORT_RATE + layer.size / PATCH_RATE

@@ -72,8 +72,8 @@ class Receiver:
     tools: frozenset[str] = frozenset()
     partial_pulls: bool = False
     podman: tuple[int, int] = (0, 0)
-    cpus: int = 0
-    """0 where the node does not say."""
+    strength: float = 1.0
+    """How many times as fast it works as the node by which the planner's figures were taken."""
     older: bool = False
     """Its ffs-node does not read the requests by which this one has images fetched."""
     free_images: int = 2**62
@@ -121,6 +121,8 @@ class Transfer:
     """Bytes that come to the image store."""
     temporary: int = 0
     """Bytes needed beside it, in /var, until the image is complete."""
+    work: float = 0.0
+    """Seconds that a node of strength 1 would work, beside what the line takes."""
 
     @property
     def need(self) -> int:

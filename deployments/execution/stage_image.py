@@ -22,7 +22,7 @@ from deployments.execution.pushing import image_of, pace_of, turn
 from deployments.execution.transfer_cuts import Cuts
 from deployments.execution.transfer_forms import Chooser
 from deployments.execution.transfer_held import HeldForms
-from deployments.execution.transfer_meter import Meter, remember_link
+from deployments.execution.transfer_meter import Meter, remember_link, remember_strength
 from deployments.execution.transfer_offer import offered, opened
 from deployments.execution.transfer_order import LowestFirst, order_of
 from deployments.execution.transfer_parcel import parcel_of
@@ -121,6 +121,7 @@ class _Push:
         except ImageError as error:
             raise TargetFailed(str(error)) from error
         remember_link(node, self._meter.rate(), session.round_trip(), link)
+        remember_strength(node, transfer, self._meter.since_the_last)
         return self._done(transfer, kept)
 
     def _choose(self, facts: NodeFacts, link: Link, without: Without) -> tuple[Transfer, dict[str, Form]]:
@@ -129,7 +130,7 @@ class _Push:
             rows = Image.objects.filter(project_id=self._image.project_id, image_id__in=list(facts.image_ids)[:500])
             others = others_of(rows, self._image, (service.image_id if service else None) or "")
             self._chooser = Chooser(self._context, self._target, self._image, others, self._held)
-        self._transfer, found = self._chooser.choose(facts, link, without)
+        self._transfer, found = self._chooser.choose(facts, link, self._run.service.node.strength, without)
         if self._expected is None:
             self._expected = self._transfer.bytes
         return self._transfer, found

@@ -41,7 +41,9 @@ class Chooser:
         self._not_from: set[tuple[str, str]] = set()
         self._packed = True
 
-    def choose(self, facts: NodeFacts, link: Link, without: Without) -> tuple[Transfer, dict[str, Form]]:
+    def choose(
+        self, facts: NodeFacts, link: Link, strength: float | None, without: Without
+    ) -> tuple[Transfer, dict[str, Form]]:
         """The plan, and by diffID the forms that it needs (none for layers that travel as they are), which stay.
 
         Raises Cancelled and Parked, and ImageError where the store's own layer is damaged; whatever else is wrong
@@ -56,6 +58,7 @@ class Chooser:
                 link,
                 self.others,
                 known,
+                strength=strength,
                 without=allowed if left > 1 else replace(allowed, delta=True, chunked=True),
                 not_from=self._not_from,
             )

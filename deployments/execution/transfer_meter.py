@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 from django.utils import timezone
 
+from deployments.core.transfer_cost import strength_of
+from deployments.core.transfer_values import FETCH
 from deployments.models import Node
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from deployments.core.transfer_values import Link
+    from deployments.core.transfer_values import Link, Transfer
 
 WINDOW = 4.0
 """Seconds over which the rate that pages show is taken."""
@@ -40,6 +42,7 @@ class Meter:
         self._attempt = self._there = 0
         self._recent: deque[tuple[float, int]] = deque()
         self._in_window = 0
+        self._last = self._clock()
         self._left = _Course(BUFFERED)
         self._arrived = _Course(0)
 
@@ -54,6 +57,7 @@ class Meter:
         with self._lock:
             self.sent += more
             self._attempt += more
+            self._last = now
             if digest:
                 self._left.came(now, self._left.last + more)
             self._recent.append((now, more))
@@ -70,6 +74,11 @@ class Meter:
             self._arrived.came(self._clock(), self._there)
             shown = self._shown()
         self._show(*shown)
+
+    @property
+    def since_the_last(self) -> float:
+        """Seconds since something went out."""
+        return self._clock() - self._last
 
     @property
     def all_sent(self) -> bool:
@@ -121,3 +130,15 @@ def remember_link(node: Node, measured: float | None, round_trip: float, link: L
     rate = measured * NEW_SHARE + link.rate * (1 - NEW_SHARE) if link.measured else measured
     trip = round_trip * NEW_SHARE + link.round_trip * (1 - NEW_SHARE) if link.measured else round_trip
     Node.objects.filter(pk=node.pk).update(link_rate=int(rate), link_round_trip=trip, link_measured_at=timezone.now())
+
+
+def remember_strength(node: Node, transfer: Transfer, seconds: float) -> None:
+    """Let the next estimate know how fast the node put together what it had fetched. One query, or none.
+
+    ``seconds``: from the last byte on. podman's own pulls say nothing: they unpack while bytes come.
+    """
+    if transfer.way != FETCH:
+        return
+    strength = strength_of(transfer.work, seconds, node.strength)
+    if strength is not None:
+        Node.objects.filter(pk=node.pk).update(strength=round(strength, 2))

@@ -8,6 +8,7 @@ from django.conf import settings
 
 from deployments.core.preflight import version_of
 from deployments.core.transfer_bases import bases_for
+from deployments.core.transfer_cost import guessed_strength
 from deployments.core.transfer_values import Base, Receiver, Sendable, Task, Without
 from deployments.models.image_store import store
 from deployments.oci.forms import CHUNKED, DELTA, ZSTD, Forms, preferred
@@ -113,10 +114,14 @@ def task_for(
     others: Sequence[Image],
     known: Known,
     *,
+    strength: float | None = None,
     without: Without | None = None,
     not_from: Collection[tuple[str, str]] = (),
 ) -> Task:
-    """The planner's task. No query. ``not_from``: pairs of layer and base of which no delta could be made."""
+    """The planner's task. No query.
+
+    ``strength``: the node's, if it was measured. ``not_from``: pairs of layer and base of which no delta can be made.
+    """
     held = facts.diff_ids if facts else frozenset()
     layers = sized(image)
     usable = {diff_id for other in others for diff_id, _ in sized(other) if diff_id in held and known.stored(diff_id)}
@@ -138,7 +143,7 @@ def task_for(
     )
     check = ImageConfig.from_json(image.config).healthcheck
     docker = check is not None and check.active
-    return Task(layers, missing, receiver_of(facts), link, docker=docker, without=without or Without())
+    return Task(layers, missing, receiver_of(facts, strength), link, docker=docker, without=without or Without())
 
 
 def _sendable(
@@ -172,8 +177,8 @@ def _sendable(
     )
 
 
-def receiver_of(facts: NodeFacts | None) -> Receiver:
-    """What the node is able to do, by what it says of itself."""
+def receiver_of(facts: NodeFacts | None, strength: float | None = None) -> Receiver:
+    """What the node is able to do, by what it says of itself, and by its ``strength`` if that was measured."""
     if facts is None:
         return Receiver()
     one_disk = facts.disk_images == facts.disk_var
@@ -181,7 +186,7 @@ def receiver_of(facts: NodeFacts | None) -> Receiver:
         tools=facts.tools,
         partial_pulls=facts.partial_pulls,
         podman=version_of(facts.podman) or (0, 0),
-        cpus=facts.cpus,
+        strength=strength or guessed_strength(facts.cpus),
         older=PACKED not in facts.verbs,
         free_images=facts.disk_images.free,
         free_var=None if one_disk else facts.disk_var.free,

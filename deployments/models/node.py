@@ -85,6 +85,9 @@ class Node(Watched):
         null=True, blank=True, editable=False, help_text="Bytes per second, measured by transfers."
     )
     link_round_trip = models.FloatField(null=True, blank=True, editable=False, help_text="Seconds.")
+    strength = models.FloatField(
+        null=True, blank=True, editable=False, help_text="How fast it makes images of layers, measured; 1 is usual."
+    )
     link_measured_at = models.DateTimeField(null=True, blank=True, editable=False)
     pruned_at = models.DateTimeField(
         null=True, blank=True, editable=False, help_text="When the clock last looked what it needs no more."

@@ -35,4 +35,5 @@ class Transfers:
         running = facts.service(service.name)
         held = [row for image_id, row in self._images.items() if image_id in facts.image_ids]
         others = others_of(held, image, (running.image_id if running else None) or "")
-        return plan_transfer(task_for(image, facts, service.node.link(), others, self._known))
+        node = service.node
+        return plan_transfer(task_for(image, facts, node.link(), others, self._known, strength=node.strength))

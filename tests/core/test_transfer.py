@@ -8,6 +8,7 @@ import pytest
 
 from deployments.core.transfer import plan_transfer
 from deployments.core.transfer_bases import bases_for
+from deployments.core.transfer_cost import guessed_strength, strength_of
 from deployments.core.transfer_values import ASSUMED, Base, Link, Receiver, Sendable, Task, Without
 
 MB = 10**6
@@ -184,8 +185,23 @@ def test_where_no_differences_can_be_had_an_image_comes_in_chunks_once_if_that_c
 
 
 def test_a_node_with_more_cores_needs_less_time_and_one_with_a_single_core_more() -> None:
-    seconds = [plan_transfer(task(COLD, LOCAL, replace(ABLE, cpus=cpus))).seconds for cpus in (1, 2, 0, 4, 64)]
+    strengths = [guessed_strength(cpus) for cpus in (1, 2, 0, 4, 64)]
+    seconds = [plan_transfer(task(COLD, LOCAL, replace(ABLE, strength=each))).seconds for each in strengths]
     assert seconds[0] > seconds[1] == seconds[2] > seconds[3] == seconds[4]
+
+
+def test_what_a_node_took_tells_how_strong_it_is() -> None:
+    assert strength_of(6.0, 12.0, None) == 0.5
+    assert strength_of(6.0, 3.0, 1.0) == 1.5, "half of it is what was known"
+    assert (strength_of(6.0, 0.01, None), strength_of(6.0, 900.0, None)) == (4.0, 0.1)
+    assert strength_of(1.0, 9.0, None) is None, "so little says nothing"
+    assert strength_of(6.0, 0.0, None) is None
+
+
+def test_a_plan_tells_what_of_it_is_the_work_of_a_usual_node() -> None:
+    usual, weak = (plan_transfer(task(COLD, LOCAL, replace(ABLE, strength=each))) for each in (1.0, 0.5))
+    assert usual.work == weak.work > 1
+    assert weak.seconds - usual.seconds == pytest.approx(usual.work, abs=0.2)
 
 
 def test_small_layers_travel_as_they_are() -> None:

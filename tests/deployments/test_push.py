@@ -159,6 +159,15 @@ def test_the_plan_says_what_the_push_then_sends(site: Site) -> None:
     assert found["image bytes"] < estimate.bytes + 1000
 
 
+def test_a_node_that_was_slow_before_is_given_more_time_by_the_plan(site: Site) -> None:
+    seconds = []
+    for strength in (None, 0.1):
+        Node.objects.filter(pk=site.row.pk).update(strength=strength)
+        site.service.refresh_from_db()
+        seconds.append(site.plan().parsed().targets[0].layers.estimate.seconds)
+    assert seconds[1] > 3 * seconds[0]
+
+
 def test_a_plan_stays_the_same_when_a_form_is_made_or_the_line_was_measured(site: Site) -> None:
     slow(site.row)
     plan = site.plan()

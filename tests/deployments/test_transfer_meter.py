@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
-from deployments.execution.transfer_meter import BUFFERED, Meter
+import pytest
+
+from deployments.core.transfer_values import Transfer
+from deployments.execution.transfer_meter import BUFFERED, Meter, remember_strength
+
+if TYPE_CHECKING:
+    from tests.deployments.fleet import Fleet
 
 PIECE = 128 * 1024
 MIB = 1024 * 1024
@@ -84,3 +91,35 @@ def test_all_is_sent_when_what_was_there_and_what_went_make_the_whole() -> None:
     assert not meter.all_sent
     meter.count("", 100)
     assert meter.all_sent
+
+
+def test_the_time_since_something_went_out_is_that_of_the_nodes_own_work() -> None:
+    clock = Clock()
+    meter = Meter(Shown(), clock)
+    clock.now += 5
+    meter.begin(1000)
+    clock.now += 3
+    assert meter.since_the_last == 3
+    meter.count("", 1000)
+    clock.now += 4
+    meter.node_has(1000)
+    assert meter.since_the_last == 4
+
+
+def fetched(seconds: float) -> Transfer:
+    return Transfer("fetch", 100, work=seconds)
+
+
+@pytest.mark.django_db
+def test_a_node_is_known_by_what_it_fetched_and_put_together(fleet: Fleet) -> None:
+    row = fleet.node()
+    remember_strength(row, Transfer("pull", 100, work=6.0), 12.0)
+    remember_strength(row, fetched(0.9), 12.0)
+    row.refresh_from_db()
+    assert row.strength is None, "a pull unpacks while bytes come, and little work says nothing"
+    remember_strength(row, fetched(6.0), 12.0)
+    row.refresh_from_db()
+    assert row.strength == 0.5
+    remember_strength(row, fetched(6.0), 6.0)
+    row.refresh_from_db()
+    assert row.strength == 0.75
