@@ -42,7 +42,13 @@ HOSTILE = (
 # Every verb that takes options, with one valid value for each.
 VERBS = {
     "seal": {"fence": "1.1", "service": "www", "version": "v1"},
-    "stage-image": {"fence": "1.1", "service": "www", "project": "p", "image-id": f"sha256:{HEX}"},
+    "stage-image": {
+        "fence": "1.1",
+        "service": "www",
+        "project": "p",
+        "image-id": f"sha256:{HEX}",
+        "from": HEX[:12],
+    },
     "stage-files": {"fence": "1.1", "service": "www", "release": "1", "base": "1"},
     "stage-certificate": {"fence": "1.1", "service": "www", "fingerprint": HEX},
     "stage-supervisor": {"fence": "1.1", "service": "www", "sha256": HEX},
