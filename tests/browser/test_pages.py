@@ -126,6 +126,43 @@ def test_what_is_in_use_is_told_on_a_fit_page_with_a_button_to_wait(seeded: Seed
     page.close()
 
 
+MARK = "from django.db import transaction\nfrom ffsweb.operations import restored\nwith transaction.atomic(): restored.mark('ffsweb.example.org')"
+OFF = "from ffsweb.operations import restored\nrestored.confirm(restored.restored().at, actor=None)"
+
+
+@pytest.mark.timeout(240)  # three people's pages, each looked at four times
+def test_what_a_restored_dashboard_waits_for_is_said_on_fit_pages(seeded: Seeded, people: People) -> None:
+    """To an administrator with what to do about it, to everybody else without; an operation shows which request asked."""
+    operator = people.page("bob")
+    operator.goto(seeded.address("service"))
+    operator.get_by_role("button", name="Restart").click()
+    operator.get_by_role("button", name="Queue it").click()
+    asked = operator.url
+    assert seeded.installation.ffs("manage", "shell", "-c", MARK).returncode == 0
+    try:
+        operator.goto(asked)
+        expect(operator.get_by_text("Nothing is run until an administrator says")).to_be_visible()
+        expect(operator.get_by_role("link", name="Say so")).to_have_count(0)
+        picture(operator, "restored-operation")
+        assert faults(operator) == []
+        page = people.page("root")
+        page.goto(asked)
+        expect(page.get_by_text("Request", exact=True)).to_be_visible()
+        picture(page, "restored-request")
+        assert faults(page) == []
+        page.get_by_role("link", name="Say so").click()
+        expect(page.get_by_text("ffsweb.example.org")).to_be_visible()
+        picture(page, "restored-say-so")
+        assert faults(page) == []
+        page.close()
+    finally:
+        assert seeded.installation.ffs("manage", "shell", "-c", OFF).returncode == 0
+    operator.goto(asked)
+    expect(operator.get_by_text("Nothing is run until an administrator says")).to_have_count(0)
+    operator.get_by_role("button", name="Cancel").click()
+    operator.close()
+
+
 def test_a_second_factor_is_set_up_and_asked_for_on_fit_pages(seeded: Seeded, browser: Browser) -> None:
     own = People(browser, seeded.installation.address, PASSWORDS)
     page = own.page("leyla", locale="en-GB")
