@@ -53,9 +53,10 @@ class LabFleet:
         assert not plan.parsed().refused, plan.body
         return deploys.request_deploy(plan=plan, actor=self.fleet.alice)
 
-    def go_live(self, release: Release) -> None:
+    def go_live(self, release: Release) -> Operation:
         ended = run(self.request(release))
         assert ended.state == "succeeded", f"{ended.message}\n{log_of(ended)}"
+        return ended
 
     def versions(self) -> list[str]:
         """What the sample on each node answers."""

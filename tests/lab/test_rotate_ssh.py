@@ -23,8 +23,8 @@ from ffsweb.sealed import Secret
 from ffsweb.web.keys import worker_opener
 from tests.deployments.fleet import Fleet, log_of, run
 from tests.lab.deployed import Site
+from tests.lab.killing import go_on, killed_at
 from tests.lab.lab import Lab
-from tests.lab.test_killed import go_on, killed_at
 
 pytestmark = [pytest.mark.lab, pytest.mark.django_db(transaction=True), pytest.mark.timeout(600)]
 
