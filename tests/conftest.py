@@ -11,6 +11,7 @@ import pytest
 from django.conf import settings
 
 from ffsweb.sealed import create_ring, ring_exists
+from tests.support import cheap
 from tests.support.order import longest_first
 from tests.support.requirements import KNOWN, required
 
@@ -47,6 +48,14 @@ def pytest_configure(config: pytest.Config) -> None:
     for ring in ("web", "worker"):
         if not ring_exists(settings.KEYS, ring):
             create_ring(settings.KEYS, ring)
+    cheap.quick_passwords()
+    cheap.quick_broker()
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None) -> None:
+    """A database as it is installed, which is emptied quickly."""
+    cheap.quick_flush()
 
 
 def _sweep(directory: Path) -> None:

@@ -140,7 +140,7 @@ class MemoryBroker:
                 except queue.Empty:
                     return found
                 message.ack()
-                found.append(message.payload[0][0])
+                found += message.payload[0]  # a tick names no operation
 
 
 def point_celery_at(url: str) -> None:

@@ -29,7 +29,6 @@ Visit = Callable[[User | None], Client]
 def _fresh(settings: Settings) -> None:
     """No limits left over from another test; static files from where they are, not from where they are collected."""
     cache.clear()
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.WHITENOISE_AUTOREFRESH = True
     settings.WHITENOISE_USE_FINDERS = True
 
