@@ -99,12 +99,13 @@ BAD = {
         *("/é", "/a" + "b" * 200, "-o/etc/passwd"),
     ),
     "keep": ("", "1,", ",1", "1,,2", "1,../2", "all", ",".join(["1"] * 101)),
+    "from": (HEX, HEX[:11], HEX[:12] + "0", "A" * 12, "*", "../../../etc/", ""),
     "keep-images": (HEX, "all", f"sha256:{HEX},"),
     "activate": ("SHA256:" + "A" * 42, "MD5:00", "SHA256:" + "A" * 44, ""),
 }
 
 
-OPTIONAL = {"base", "lines", "since", "grep", "keep-images", "activate", "name"}
+OPTIONAL = {"base", "from", "lines", "since", "grep", "keep-images", "activate", "name"}
 
 
 def argv(verb: str, options: dict[str, str]) -> list[str]:

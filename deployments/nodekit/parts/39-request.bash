@@ -77,10 +77,10 @@ open_request() {
 
 # find_dictionary HEX: sets dictionary, the configuration of the one image whose id begins so, as podman keeps it.
 find_dictionary() {
-  local path image found=("$image_store/overlay-images/$1"*/)
-  (( ${#found[@]} == 1 )) || fail delta "The node does not hold the image that the request was packed against; send the layers themselves."
-  image=${found[0]%/} image=${image##*/}
-  for path in "${found[0]}"=*; do
+  local path image matches=("$image_store/overlay-images/$1"*/)
+  (( ${#matches[@]} == 1 )) || fail delta "The node does not hold the image that the request was packed against; send the layers themselves."
+  image=${matches[0]%/} image=${image##*/}
+  for path in "${matches[0]}"=*; do
     [[ $(sha256sum <"$path") == "$image "* ]] || continue
     dictionary=$work/dictionary
     install -m 0644 -- "$path" "$dictionary" # for a user without rights, in a directory that is not for it
