@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import random
 import threading
+from typing import Any
 
 import pytest
 
-from deployments.execution import transfer_task
+from deployments.execution import stage_image, transfer_task
 from deployments.execution.pushing import AT_ONCE, image_of
 from deployments.models import Node
 from deployments.models.image_store import store
@@ -123,24 +124,33 @@ def test_a_busy_node_is_asked_again(site: Site) -> None:
     assert len(site.held.requests) == 3
 
 
-def test_a_push_that_waits_for_its_node_keeps_no_other_from_sending(site: Site) -> None:
+def test_a_push_that_waits_for_its_node_keeps_no_other_from_sending(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
     other = image_of(site.row.pk, Run())  # type: ignore[arg-type]
+    real, said = stage_image._Push._log, threading.Event()
     free: list[int] = []
 
+    def log(push: Any, text: str, stream: str = "info") -> None:
+        real(push, text, stream)
+        if text.startswith("Another image is on its way to this node"):
+            said.set()
+
     def look_and_end() -> None:
-        turns = taken()
-        free.append(len(turns))
-        give(turns)
+        if said.wait(60):
+            turns = taken()
+            free.append(len(turns))
+            give(turns)
         other.__exit__(None, None, None)
 
+    monkeypatch.setattr(stage_image._Push, "_log", log)
     plan = site.plan()
     other.__enter__()
-    timer = threading.Timer(2, look_and_end)
-    timer.start()
-    ended = good(run(deploys.request_deploy(plan=plan, actor=site.fleet.alice)))
-    timer.join()
+    beside = threading.Thread(target=look_and_end)
+    beside.start()
+    good(run(deploys.request_deploy(plan=plan, actor=site.fleet.alice)))
+    beside.join()
     assert free == [AT_ONCE]
-    assert "Another image is on its way to this node" in log_of(ended)
 
 
 def test_the_plan_says_what_the_push_then_sends(site: Site) -> None:
