@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.http import Http404
@@ -40,12 +42,8 @@ def remove_node(request: Call, project: str, node: str, sent: Confirmed) -> dict
     found = nodes.find_node(request, node)
     _confirm(sent, found.name)
     gone = [str(found), *map(str, found.services.select_related("node"))]
-    try:
+    with _told():
         node_services.remove_node(node=found, actor=request.user, request=request)
-    except node_services.NodeBusy as busy:
-        raise _in_use(busy) from busy
-    except Node.DoesNotExist as error:  # somebody was faster
-        raise Http404 from error
     return {"removed": gone}
 
 
@@ -61,12 +59,8 @@ def remove_service(request: Call, project: str, node: str, service: str, sent: C
     found = instances.find_service(request, node, service)
     _confirm(sent, found.name)
     gone = str(found)
-    try:
+    with _told():
         service_services.remove_service(service=found, actor=request.user, request=request)
-    except service_services.ServiceBusy as busy:
-        raise _in_use(busy) from busy
-    except Service.DoesNotExist as error:  # somebody was faster
-        raise Http404 from error
     return {"removed": [gone]}
 
 
@@ -76,5 +70,12 @@ def _confirm(sent: Confirmed, name: str) -> None:
         raise Problem(422, f"This is not {name}. Nothing was removed.", errors=errors)
 
 
-def _in_use(held: Held) -> Problem:
-    return Problem(409, str(held), more={"operation": held.operation})
+@contextmanager
+def _told() -> Iterator[None]:
+    """Makes answers of what keeps a row from being removed."""
+    try:
+        yield
+    except Held as held:
+        raise Problem(409, str(held), more={"operation": held.operation}) from held
+    except (Node.DoesNotExist, Service.DoesNotExist) as error:  # somebody was faster
+        raise Http404 from error

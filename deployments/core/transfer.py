@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from . import transfer_cost as cost
 from .transfer_choice import choose, seeds
 from .transfer_values import CHUNKED, FETCH, NONE, PULL, LayerTransfer, Transfer
-from .transfer_words import can_fetch, explained
+from .transfer_words import explained
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,7 +82,7 @@ def plan_transfer(task: Task) -> Transfer:
 
 def _candidates(task: Task, total: int) -> Iterator[_Candidate]:
     without, receiver = task.without, task.receiver
-    fetches = can_fetch(receiver) and not without.fetch
+    fetches = receiver.can_fetch and not without.fetch
     if not (without.pull and fetches):
         yield _candidate(task, total, "pull")
         partial = receiver.partial_pulls and receiver.podman >= PARTIAL_PODMAN and not task.docker

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from . import transfer_cost as cost
 from .transfer_values import CHUNKED, DELTA, RAW, ZSTD
-from .transfer_words import can_fetch
 
 if TYPE_CHECKING:
     from .transfer_values import Base, FormKind, Sendable, Task
@@ -52,7 +51,7 @@ def choose(task: Task, layer: Sendable, kind: str) -> Choice:
 
 def seeds(task: Task, layer: Sendable) -> bool:
     """Whether changes of this layer can stay small by its files alone, so that it is worth to come in chunks once."""
-    return layer.too_large or not can_fetch(task.receiver)
+    return layer.too_large or not task.receiver.can_fetch
 
 
 def _option(

@@ -65,6 +65,10 @@ class Sendable:
     """For a delta, whatever it starts from."""
 
 
+FETCH_TOOLS: Final = frozenset({"curl", "zstd", "skopeo"})
+"""Programs that a node needs for the way "fetch"."""
+
+
 @dataclass(frozen=True, slots=True)
 class Receiver:
     """What the node is able to do, and its free bytes (``free_var`` None: images and the rest share one disk)."""
@@ -78,6 +82,11 @@ class Receiver:
     """Its ffs-node does not read the requests by which this one has images fetched."""
     free_images: int = 2**62
     free_var: int | None = None
+
+    @property
+    def can_fetch(self) -> bool:
+        """Whether the way "fetch" is open to this node."""
+        return self.tools >= FETCH_TOOLS and not self.older
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .sizes import shown_bytes
-from .transfer_values import CHUNKED, DELTA, PULL, RAW, ZSTD
+from .transfer_values import CHUNKED, DELTA, FETCH_TOOLS, PULL, RAW, ZSTD
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .transfer_values import Receiver, Task, Transfer
-
-FETCH_TOOLS = frozenset({"curl", "zstd", "skopeo"})
+    from .transfer_values import Task, Transfer
 
 _NAMES = {"pull": "A plain pull", "chunked": "A pull of changed files", "fetch": "Fetching it"}
 _FORMS = (
@@ -21,11 +19,6 @@ _FORMS = (
     (ZSTD, "{} compressed", "{} compressed"),
     (RAW, "{} as it is", "{} as they are"),
 )
-
-
-def can_fetch(receiver: Receiver) -> bool:
-    """Whether the way "fetch" is open to this node."""
-    return receiver.tools >= FETCH_TOOLS and not receiver.older
 
 
 def explained(task: Task, best: Transfer, others: Iterable[tuple[str, Transfer]], reason: str) -> str:
@@ -39,7 +32,7 @@ def explained(task: Task, best: Transfer, others: Iterable[tuple[str, Transfer]]
     ]
     if task.receiver.older:
         words.append("Differences cannot be sent: the node's ffs-node is older; upgrade it.")
-    elif not can_fetch(task.receiver):
+    elif not task.receiver.can_fetch:
         lacking = ", ".join(sorted(FETCH_TOOLS - task.receiver.tools))
         words.append(f"Differences cannot be sent: the node lacks {lacking}.")
     return " ".join(word for word in words if word)

@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from deployments.core.sizes import shown_bytes
 from deployments.core.transfer_bases import bases_for
-from deployments.core.transfer_words import FETCH_TOOLS
+from deployments.core.transfer_values import FETCH_TOOLS
 from deployments.execution.errors import told
 from deployments.execution.transfer_task import forms, sized
 from deployments.models import Image, Node, Service
@@ -121,6 +121,7 @@ def chunks_from(image: Image) -> int | None:
     partial = [facts for reading in readings if (facts := reading.parsed()) and facts.partial_pulls]
     if not partial or not can_chunk():
         return None
+    # By the programs alone: an older ffs-node is soon upgraded, and chunks are slow to make.
     return DELTA_LIMIT + 1 if all(facts.tools >= FETCH_TOOLS for facts in partial) else 0
 
 

@@ -56,7 +56,7 @@ def turn(context: Context, waits: Callable[[str], object] = _says_nothing) -> It
 
     ``waits`` is told why, once, when that takes more than a moment.
     """
-    _wait_for(_turns, context, lambda: waits("So much is on its way to nodes; this one waits for its turn."))
+    _wait_for(_turns, context, "So much is on its way to nodes; this one waits for its turn.", waits)
     mine = Turn(_turns)
     try:
         yield mine
@@ -72,7 +72,7 @@ def image_of(node: int, context: Context, waits: Callable[[str], object] = _says
     """
     with _lock:
         one = _images.setdefault(node, threading.BoundedSemaphore())
-    _wait_for(one, context, lambda: waits("Another image is on its way to this node; this one waits for its turn."))
+    _wait_for(one, context, "Another image is on its way to this node; this one waits for its turn.", waits)
     try:
         yield
     finally:
@@ -90,14 +90,17 @@ def conversion(context: Context) -> Iterator[None]:
 
 
 def _wait_for(
-    semaphore: threading.BoundedSemaphore, context: Context, waits: Callable[[], object] = lambda: None
+    semaphore: threading.BoundedSemaphore,
+    context: Context,
+    why: str = "",
+    waits: Callable[[str], object] = _says_nothing,
 ) -> None:
     tries = 0
     while not semaphore.acquire(timeout=0.1):
         context.checkpoint()
         tries += 1
         if tries == MOMENT:
-            waits()
+            waits(why)
 
 
 def pace_of(node: Node) -> Pacer | None:

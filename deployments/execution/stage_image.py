@@ -150,7 +150,7 @@ class _Push:
             on_bytes=self._count,
             pace=pace,
         )
-        parcel = parcel_of(transfer, found, self._image, self._chooser.others if self._chooser else ())
+        parcel = parcel_of(transfer, found, self._chooser.others if self._chooser else ())
         program = self._run.program()
         argv = node_commands.stage_image(
             self._run.fence, self._run.service.name, self._run.wanted.project, self._image.image_id, parcel.against

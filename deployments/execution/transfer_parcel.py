@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from deployments.core.transfer_values import Transfer
     from deployments.models import Image
     from deployments.oci.forms import Form
+    from deployments.oci.store import Store
 
 RIDES = 32 * 1024
 """Bytes of all blobs of a push that come with the request: less than what a cut may cost without counting as one that
@@ -39,7 +40,6 @@ class Parcel:
     """A request that can be written as soon as it is known where the endpoint is, if one is needed at all."""
 
     transfer: Transfer
-    image: Image
     blobs: tuple[FetchBlob, ...] = ()
     riders: tuple[bytes, ...] = ()
     against: str = ""
@@ -60,29 +60,55 @@ class Parcel:
             if door is None:
                 raise ValueError("a pull needs an endpoint")
             return Secret(pull_line(door, manifest=manifest, need=self.transfer.need))
-        stored, config = store().manifest(manifest), store().document(self.image.image_id)
-        line = fetch_line(
+        return fetch_request(
+            store(),
+            manifest,
             door,
             need=self.transfer.need,
-            config=len(config),
-            sizes=[layer.size for layer in stored.layers],
-            docker=stored.media_type == DOCKER_MANIFEST,
             blobs=self.blobs,
+            riders=self.riders,
+            known=self.known,
         )
-        return Secret(packed((line, config, *self.riders), self.known))
 
 
-def parcel_of(transfer: Transfer, found: Mapping[str, Form], image: Image, others: Sequence[Image]) -> Parcel:
+def fetch_request(
+    held: Store,
+    manifest: str,
+    door: Door | None,
+    *,
+    need: int,
+    blobs: Sequence[FetchBlob],
+    riders: Iterable[bytes],
+    known: bytes = b"",
+) -> Secret:
+    """The request of a fetch of an image in ``held``; ``riders`` are the contents of those of ``blobs`` that ride.
+
+    Raises BlobMissing, BlobDamaged.
+    """
+    stored = held.manifest(manifest)
+    config = held.document(stored.config.digest)
+    line = fetch_line(
+        door,
+        need=need,
+        config=len(config),
+        sizes=[layer.size for layer in stored.layers],
+        docker=stored.media_type == DOCKER_MANIFEST,
+        blobs=blobs,
+    )
+    return Secret(packed((line, config, *riders), known))
+
+
+def parcel_of(transfer: Transfer, found: Mapping[str, Form], others: Sequence[Image]) -> Parcel:
     """``others``: images that the node has, as the differences of ``transfer`` were looked for in them."""
     if transfer.way != FETCH:
-        return Parcel(transfer, image)
+        return Parcel(transfer)
     blobs = blobs_of(transfer, found)
     against, known = _against(transfer, others)
     # What the node has of a blob already is worth more than that it comes at once.
     if transfer.kept or sum(blob.size for blob in blobs) > RIDES:
-        return Parcel(transfer, image, tuple(blobs), (), against, known)
+        return Parcel(transfer, tuple(blobs), (), against, known)
     riders = tuple(_path(blob.diff_id, found).read_bytes() for blob in blobs)
-    return Parcel(transfer, image, tuple(replace(blob, rides=True) for blob in blobs), riders, against, known)
+    return Parcel(transfer, tuple(replace(blob, rides=True) for blob in blobs), riders, against, known)
 
 
 def _path(diff_id: str, found: Mapping[str, Form]) -> Path:

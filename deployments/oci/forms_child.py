@@ -18,13 +18,12 @@ import sys
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from deployments.oci.forms_values import window_log
+from deployments.oci.forms_values import SHORTEST, window_log
 from deployments.oci.parcel import packed
 from deployments.oci.zstd import zstd
 
 CHUNK = 1024 * 1024
 DAMAGED = 3
-SHORTEST = 8  # bytes of a prefix
 SMALL, EVEN = 64 * 1024, 15
 """Up to so many bytes a delta is made at this level too: one of 200 blocks that are copied is a little larger by it,
 and half as large packed again, since its blocks are alike (measured: 2.6 and 0.6 kB at 19, 2.9 and 0.3 kB at 15)."""

@@ -19,7 +19,7 @@ from .forms_values import CHUNKED, DELTA
 from .manifests import DOCKER_LAYER, DOCKER_MANIFEST, OCI_LAYER
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from .descriptors import Descriptor
     from .endpoint import OnBytes
@@ -78,9 +78,7 @@ def offer_pull(
     )
     manifest = hybrid(store.manifest(manifest_digest), forms)
     written = offered_document(manifest.encode(), manifest.media_type)
-    packed = {form.digest: OfferedBlob(form.digest, form.path, form.size) for form in forms.values()}
-    kept = [blob for blob in whole.blobs if blob.digest not in forms and blob.digest not in packed]
-    return replace(whole, manifests=(written,), blobs=(*kept, *packed.values())), written.digest
+    return replace(whole, manifests=(written,), blobs=_in_forms(whole.blobs, forms)), written.digest
 
 
 def offer_fetch(
@@ -97,7 +95,12 @@ def offer_fetch(
     whole = offer(
         store, manifest_digest, token=token, repository=repository, on_bytes=on_bytes, pace=pace, gzip_level=0
     )
+    layers = {layer.digest for layer in store.manifest(manifest_digest).layers}
+    blobs = (blob for blob in whole.blobs if blob.digest in layers)
+    return replace(whole, manifests=(), blobs=_in_forms(blobs, forms))
+
+
+def _in_forms(blobs: Iterable[OfferedBlob], forms: Mapping[str, Form]) -> tuple[OfferedBlob, ...]:
+    """These, but layers that have a form in that alone."""
     packed = {form.digest: OfferedBlob(form.digest, form.path, form.size) for form in forms.values()}
-    layers = {layer.digest for layer in store.manifest(manifest_digest).layers} - forms.keys() - packed.keys()
-    kept = [blob for blob in whole.blobs if blob.digest in layers]
-    return replace(whole, manifests=(), blobs=(*kept, *packed.values()))
+    return *(blob for blob in blobs if blob.digest not in forms and blob.digest not in packed), *packed.values()

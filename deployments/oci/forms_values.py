@@ -82,6 +82,10 @@ def level(kind: Kind, quality: Quality, size: int) -> int:
     return next(number for limit, number in steps if limit is None or size <= limit)
 
 
+SHORTEST: Final = 8
+"""Bytes of a content that Zstandard takes as a prefix or as a dictionary."""
+
+
 def window_log(size: int) -> int:
     """The window that reaches over ``size`` bytes and a layer before them, as ``zstd --patch-from`` sets it."""
     return min(31, max(10, size.bit_length()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .forms_values import window_log
+from .forms_values import SHORTEST, window_log
 from .zstd import zstd
 
 if TYPE_CHECKING:
@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
 LEVEL = 19
 """A parcel is small: it takes milliseconds."""
-SHORTEST = 8
-"""Bytes of a dictionary that Zstandard takes as one."""
 _P = zstd.CompressionParameter
 
 

@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from deployments.core import node_commands
 from deployments.core.node_events import Answer, Event, parse_event
-from deployments.core.transfer_request import Door, FetchBlob, fetch_line, pull_line
+from deployments.core.transfer_request import Door, FetchBlob, pull_line
+from deployments.execution.transfer_parcel import fetch_request
 from deployments.oci.archive import import_archive
 from deployments.oci.forms import Forms, Wanted
 from deployments.oci.forms_offer import offer_fetch, offer_pull
-from deployments.oci.manifests import DOCKER_MANIFEST
-from deployments.oci.parcel import packed
 from deployments.oci.registry import serve
 from deployments.oci.store import Store
 from ffsweb.remote import Command, Line
@@ -203,9 +202,16 @@ class Dashboard:
             door = Door(forward.port, token)
             need = sum(layer.size for layer in missing) if need is None else need
             blobs = [_blob(layer.diff_id, layer.size, forms.get(layer.diff_id)) for layer in missing]
+            riding = [replace(blob, rides=ride) for blob in blobs]
             stdin = (
-                self._fetched(
-                    image, None if ride else door, need, [replace(blob, rides=ride) for blob in blobs], against
+                fetch_request(
+                    self.store,
+                    image.manifest_digest,
+                    None if ride else door,
+                    need=need,
+                    blobs=riding,
+                    riders=[self._content(blob) for blob in riding if blob.rides],
+                    known=self.store.document(against.image_id) if against else b"",
                 )
                 if way == "fetch"
                 else Secret(pull_line(door, manifest=manifest, need=need))
@@ -214,27 +220,6 @@ class Dashboard:
         assert token not in result.out
         assert result.err == ""
         return Pushed(events, sent, token, alive[0])
-
-    def _fetched(
-        self,
-        image: ImportedImage,
-        door: Door | None,
-        need: int,
-        blobs: Sequence[FetchBlob],
-        against: ImportedImage | None,
-    ) -> Secret:
-        """The request of a fetch, with the blobs that ride along."""
-        stored, config = self.store.manifest(image.manifest_digest), self.store.document(image.image_id)
-        line = fetch_line(
-            door,
-            need=need,
-            config=len(config),
-            sizes=[layer.size for layer in stored.layers],
-            docker=stored.media_type == DOCKER_MANIFEST,
-            blobs=blobs,
-        )
-        riders = [self._content(blob) for blob in blobs if blob.rides]
-        return Secret(packed((line, config, *riders), self.store.document(against.image_id) if against else b""))
 
     def _content(self, blob: FetchBlob) -> bytes:
         if blob.form == "raw":
